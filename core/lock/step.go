@@ -1,0 +1,161 @@
+package lock
+
+import (
+	"time"
+)
+
+// Step is one atomic transition that a store is asked for. The types of this
+// file are all there are.
+type Step interface {
+	// Name is the step's name in metrics and spans.
+	Name() string
+}
+
+// Acquire asks for all resources of Lock at once: held when they are free and
+// nobody that conflicts waits ahead, queued when Lock.Wait is not zero, else
+// refused with [ConflictError]. The caller fills ID, Namespace, Resources (in
+// ascending order of keys), Owner, Subject, Actor, Priority, Value, TTL, MaxTTL,
+// Wait, Decision, Labels, Context and Trace; the store does the rest.
+//
+// An owner that already holds all of it gets that lock, with Outcome.Repeat. A
+// known idempotency key gets the request it made, with Outcome.Repeat and its
+// attendance renewed, or [ErrIdempotencyConflict].
+type Acquire struct {
+	Lock        Lock
+	Idempotency Idempotency
+	MaxQueue    int // longest queue to join, in requests; [QueueFullError] beyond
+	Attend      Attendee
+}
+
+// Idempotency names a call that may be repeated. The zero value names none.
+type Idempotency struct {
+	Key  string // unique to the subject
+	Hash string // of the body
+}
+
+// Attendee says how the caller of a waiting request can be reached from now on.
+type Attendee struct {
+	Attended bool          // a call is open
+	Place    time.Duration // the place is kept that long without another step that says so; 0: until the wait ends
+}
+
+// Confirm turns an offer into a held lock and starts its lease. A request that
+// is held already answers as it is, with Outcome.Repeat; one that is queued
+// (again) or has ended answers [EndedError] or [ErrNotOffered].
+type Confirm struct {
+	ID       ID
+	TTL      time.Duration
+	MaxTTL   time.Duration
+	Decision Summary
+}
+
+// Refuse ends an offered or queued request as denied: policy changed its mind
+// at the grant.
+type Refuse struct {
+	ID       ID
+	Decision Summary
+}
+
+// Renew starts the lease again if Token is the live one. A negative TTL keeps
+// the lease's length. The cap stored at the grant holds.
+type Renew struct {
+	ID    ID
+	Token Token
+	TTL   time.Duration
+}
+
+// Verify answers whether Token is the live one. It changes nothing.
+type Verify struct {
+	ID    ID
+	Token Token
+}
+
+// Release ends a held lock if Token is the live one, and cancels a request that
+// still waits. Ended already: the same answer again, with Outcome.Repeat, as
+// long as the token is not wrong.
+type Release struct {
+	ID    ID
+	Token Token
+	By    string // who ends it, when that is not its subject
+}
+
+// Revoke ends a held or waiting request whatever its token.
+type Revoke struct {
+	ID     ID
+	By     string
+	Reason string
+}
+
+// EndOwner releases and cancels everything of one owner, in one namespace or,
+// when Namespace is empty, in all. Outcome.Locks lists what it ended.
+type EndOwner struct {
+	Namespace Namespace
+	Owner     Owner
+	By        string
+}
+
+// Reprioritize moves a queued request; its time of enqueueing stays.
+type Reprioritize struct {
+	ID       ID
+	Priority Priority
+	Value    int
+	Decision Summary
+	By       string
+}
+
+// Attend records how the callers of waiting requests can be reached. Requests
+// that do not wait (any more) are passed over. One step may name requests of
+// several namespaces.
+type Attend struct {
+	IDs []ID
+	Attendee
+}
+
+// Deny appends the event of a request that policy refused; it never enters the
+// table.
+type Deny struct {
+	Lock   Lock
+	Action Action
+}
+
+// Name implements Step.
+func (*Acquire) Name() string { return "acquire" }
+
+// Name implements Step.
+func (*Confirm) Name() string { return "confirm" }
+
+// Name implements Step.
+func (*Refuse) Name() string { return "refuse" }
+
+// Name implements Step.
+func (*Renew) Name() string { return "renew" }
+
+// Name implements Step.
+func (*Verify) Name() string { return "verify" }
+
+// Name implements Step.
+func (*Release) Name() string { return "release" }
+
+// Name implements Step.
+func (*Revoke) Name() string { return "revoke" }
+
+// Name implements Step.
+func (*EndOwner) Name() string { return "end_owner" }
+
+// Name implements Step.
+func (*Reprioritize) Name() string { return "reprioritize" }
+
+// Name implements Step.
+func (*Attend) Name() string { return "attend" }
+
+// Name implements Step.
+func (*Deny) Name() string { return "deny" }
+
+// Outcome is what one step did. With Err nothing was changed; Lock is then the
+// request as it stands when the step named a known one.
+type Outcome struct {
+	Lock   Lock
+	Locks  []Lock // EndOwner only
+	Repeat bool   // the step had been done before
+	Err    error
+}

@@ -1,0 +1,2 @@
+// Package orchestrator coordinates one gateway.
+package orchestrator

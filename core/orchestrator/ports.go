@@ -1,0 +1,45 @@
+package orchestrator
+
+import (
+	"context"
+
+	"github.com/lockgate/lockgate/core/events"
+	"github.com/lockgate/lockgate/core/lock"
+)
+
+// Store is a lock table and its event log. Implementations are safe for
+// concurrent use.
+type Store interface {
+	Table
+	events.Log
+	// Ping answers nil while the store can do transitions.
+	Ping(ctx context.Context) error
+}
+
+// Table does transitions and answers reads.
+//
+// Reads see every transition that was answered before they began, and none that
+// is not durable.
+type Table interface {
+	// Apply does each step as one atomic transition, in order, and answers one
+	// outcome a step once all of them are durable. An error means that none is
+	// known to have happened.
+	Apply(ctx context.Context, batch []lock.Step) ([]lock.Outcome, error)
+	// Get answers a live or recently ended request, or lock.ErrNotFound.
+	Get(ctx context.Context, id lock.ID) (lock.Lock, error)
+	List(ctx context.Context, q lock.Query) (lock.Page, error)
+	Queues(ctx context.Context, q lock.QueueQuery) (lock.QueuePage, error)
+	// Facts answers one entry a resource, in one consistent read.
+	Facts(ctx context.Context, q lock.FactsQuery) ([]lock.Facts, error)
+	Stats(ctx context.Context) (lock.Stats, error)
+}
+
+// Policy decides.
+type Policy interface {
+	// Decide answers one decision for all resources of a question together. A
+	// refusal is a decision, not an error; *lock.PolicyError means that there is
+	// none, and the call must be refused.
+	Decide(ctx context.Context, q *lock.Question) (lock.Decision, error)
+	// Needs says which facts of the lock table the loaded policies read.
+	Needs() lock.Needs
+}
