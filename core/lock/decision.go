@@ -87,6 +87,7 @@ type Question struct {
 	Action    Action
 	Stage     Stage
 	DryRun    bool
+	Listed    bool   // one of the many reads of a list: decided, not logged
 	RequestID string // id of the lock request, or of the call when there is none
 	Time      time.Time
 	Caller    Caller

@@ -34,7 +34,8 @@ type Lock struct {
 
 	Attendance
 
-	Lapses int `json:"lapses,omitempty"` // offers that nobody confirmed
+	Lapses      int  `json:"lapses,omitempty"`      // offers that nobody confirmed
+	Preemptible bool `json:"preemptible,omitempty"` // policy allows that a deadlock takes it
 
 	Decision Summary           `json:"decision"`
 	Labels   map[string]string `json:"labels,omitempty"`

@@ -17,7 +17,8 @@ type Step interface {
 // ascending order of keys), Owner, Subject, Actor, Priority, Value, TTL, MaxTTL,
 // Wait, Decision, Labels, Context and Trace; the store does the rest.
 //
-// An owner that already holds all of it gets that lock, with Outcome.Repeat. A
+// A request whose ID is known answers as it stands, with Outcome.Repeat, so the
+// step may be handed over again after a fault. An owner that already holds all of it gets that lock, with Outcome.Repeat. A
 // known idempotency key gets the request it made, with Outcome.Repeat and its
 // attendance renewed, or [ErrIdempotencyConflict].
 type Acquire struct {
@@ -74,9 +75,10 @@ type Verify struct {
 // still waits. Ended already: the same answer again, with Outcome.Repeat, as
 // long as the token is not wrong.
 type Release struct {
-	ID    ID
-	Token Token
-	By    string // who ends it, when that is not its subject
+	ID      ID
+	Token   Token
+	Subject string // when set, the request must be this subject's: [ErrNotYours], with Outcome.Lock
+	By      string // who ends it, when that is not its subject
 }
 
 // Revoke ends a held or waiting request whatever its token.
