@@ -130,8 +130,7 @@ func (o *Orchestrator) visible(ctx context.Context, c *lock.Caller, all []lock.L
 // sees tells a refusal from a policy that cannot decide.
 func (o *Orchestrator) sees(ctx context.Context, q *lock.Question) (bool, error) {
 	_, err := o.permit(ctx, q)
-	var denied *lock.DeniedError
-	if errors.As(err, &denied) {
+	if _, denied := errors.AsType[*lock.DeniedError](err); denied {
 		return false, nil
 	}
 	return err == nil, err
