@@ -200,6 +200,9 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w at %s in time", ErrUnreachable, c.redacted)
+	}
 	var about *url.Error
 	if errors.As(err, &about) {
 		err = about.Err

@@ -80,7 +80,7 @@ type stream struct {
 }
 
 // follow reads one connection to its end, which always is an error. It reports
-// whether the gateway answered at all.
+// whether the gateway sent anything.
 func (s *stream) follow(ctx context.Context, emit func(wire.Event) bool) (heard bool, err error) {
 	attempt, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -105,14 +105,17 @@ func (s *stream) follow(ctx context.Context, emit func(wire.Event) bool) (heard 
 	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		return false, fmt.Errorf("%s answered with no event stream: check the address", s.client.redacted)
 	}
+	var taken error
 	err = readStream(resp.Body, func(m message) error {
+		heard = true
 		watchdog.Reset(silence)
-		return s.take(m, emit)
+		taken = s.take(m, emit)
+		return taken
 	})
-	if errors.Is(err, errStopped) {
-		return true, err
+	if taken != nil {
+		return heard, taken
 	}
-	return true, s.client.explain(ctx, err)
+	return heard, s.client.explain(ctx, err)
 }
 
 // take hands one message on and remembers where it stood.
