@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -175,9 +176,7 @@ func (c *Client) send(ctx context.Context, cl *call, body []byte) (*http.Respons
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range cl.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, cl.header)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -203,8 +202,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%w at %s in time", ErrUnreachable, c.redacted)
 	}
-	var about *url.Error
-	if errors.As(err, &about) {
+	if about, ok := errors.AsType[*url.Error](err); ok {
 		err = about.Err
 	}
 	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.redacted, err)

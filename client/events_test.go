@@ -79,6 +79,7 @@ func TestEvents_endWithTheContextAndWithTheLoop(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var last error
 	for _, err := range c.Events(ctx, client.EventFilter{After: "0"}) {
 		last = err

@@ -459,7 +459,7 @@ func (g *Gateway) follow(w http.ResponseWriter, r *http.Request) {
 	}
 	g.mu.Unlock()
 	w.Header().Set("Content-Type", "text/event-stream")
-	fmt.Fprint(w, ": hello\n\n")
+	_, _ = fmt.Fprint(w, ": hello\n\n")
 	flush := http.NewResponseController(w)
 	for {
 		_ = flush.Flush()
@@ -469,7 +469,7 @@ func (g *Gateway) follow(w http.ResponseWriter, r *http.Request) {
 		g.mu.Unlock()
 		for _, e := range news {
 			data, _ := json.Marshal(e)
-			fmt.Fprintf(w, "id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, data)
+			_, _ = fmt.Fprintf(w, "id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, data)
 		}
 		if len(news) > 0 {
 			continue
