@@ -7,13 +7,16 @@ import (
 	"github.com/lockgate/lockgate/core/lock"
 )
 
-// acquire looks, in this order, for the request of an earlier call with the same
-// idempotency key, for a held lock of the owner that covers everything wanted,
+// acquire looks, in this order, for the request itself, for that of an earlier
+// call with the same idempotency key, for a held lock of the owner that covers everything wanted,
 // and for free resources; else it queues or refuses.
 //
 // A newcomer with a better score than those who wait goes ahead of them, but not
 // past holders and offers. A refused one leaves an event and nothing else.
 func (t *table) acquire(s *lock.Acquire) lock.Outcome {
+	if e := t.entries[s.Lock.ID]; e != nil { // handed over again after a fault
+		return lock.Outcome{Lock: t.standing(e), Repeat: true}
+	}
 	if err := t.fault(&s.Lock); err != nil {
 		return lock.Outcome{Err: err}
 	}
@@ -71,9 +74,6 @@ func (t *table) fault(l *lock.Lock) error {
 		}
 	}
 	add("/id", l.ID.Fault())
-	if t.entries[l.ID] != nil {
-		add("/id", "names a request already")
-	}
 	add("/namespace", l.Namespace.Fault())
 	add("/owner", l.Owner.Fault())
 	if len(l.Resources) == 0 {

@@ -121,6 +121,8 @@ func capped(ttl, limit time.Duration) time.Duration {
 // token gets the same answer: the token of one that was never held is 0.
 func (t *table) release(e *entry, s *lock.Release) lock.Outcome {
 	switch {
+	case s.Subject != "" && e.subject != s.Subject:
+		return lock.Outcome{Err: lock.ErrNotYours}
 	case e.state.Waiting():
 		t.end(e, lock.Cancelled, happening{what: events.LockFailed, reason: "cancelled", by: s.By})
 	case e.token != s.Token:
