@@ -42,11 +42,8 @@ type tokenFile struct {
 	path  string
 	log   *slog.Logger
 	table atomic.Pointer[tokenTable]
-	seen  fileStamp // owned by follow once that runs
-}
 
-// fileStamp tells whether a file has changed.
-type fileStamp struct {
+	// What the file was when it was last read; owned by follow once that runs.
 	modified time.Time
 	size     int64
 }
@@ -103,15 +100,14 @@ func (f *tokenFile) load() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("auth.tokens_file: %w", err)
 	}
-	stamp := fileStamp{modified: info.ModTime(), size: info.Size()}
-	if stamp == f.seen {
+	if info.ModTime().Equal(f.modified) && info.Size() == f.size {
 		return false, nil
 	}
 	data, err := readBounded(f.path, maxTokensFile)
 	if err != nil {
 		return false, fmt.Errorf("auth.tokens_file: %w", err)
 	}
-	f.seen = stamp
+	f.modified, f.size = info.ModTime(), info.Size()
 	table, err := parseTokens(data)
 	if err != nil {
 		return false, fmt.Errorf("auth.tokens_file: %s: %w", f.path, err)
@@ -125,7 +121,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	data, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("%s is larger than %s", path, ByteSize(limit))

@@ -16,8 +16,7 @@ import (
 // whole.
 func (s *Server) may(c echo.Context, a lock.Action) error {
 	err := s.Orchestrator.Authorize(c.Request().Context(), CallerFrom(c), a)
-	var denied *lock.DeniedError
-	if errors.As(err, &denied) {
+	if denied, ok := errors.AsType[*lock.DeniedError](err); ok {
 		return &lock.DeniedError{Action: denied.Action, Decision: denied.Decision} // about no lock
 	}
 	return err
@@ -101,7 +100,7 @@ func (s *Server) listDecisions(c echo.Context) error {
 		Subject: p.text("subject"),
 		Allow:   p.either("allow"),
 		After:   p.text("cursor"),
-		Limit:   p.number("limit", defaultLimit, 1, maxLimit),
+		Limit:   p.count("limit", 1),
 	}
 	if err := p.err(); err != nil {
 		return err

@@ -66,8 +66,7 @@ func decode(data []byte, shape *shape, into any) error {
 // invalidValue is a value of the right kind that does not fit, such as a number
 // with a fraction where a token belongs.
 func invalidValue(err error) error {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return &problemError{code: wire.CodeInvalid, detail: kind.Field + " cannot be " + kind.Value}
 	}
 	return &problemError{code: wire.CodeInvalid, detail: err.Error()}

@@ -72,11 +72,8 @@ func (st *stream) run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		batch, err := st.next(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, context.DeadlineExceeded): // nothing happened
-		case err != nil:
+		quiet := errors.Is(err, context.DeadlineExceeded)
+		if err != nil && !quiet && ctx.Err() == nil {
 			return st.breakOff(err)
 		}
 		if err := st.pass(batch); err != nil {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -28,7 +29,7 @@ func (s *Server) listLocks(c echo.Context) error {
 		Priority:  p.priority("priority", p.text("priority")),
 		Labels:    p.labels("label"),
 		After:     p.text("cursor"),
-		Limit:     p.number("limit", defaultLimit, 1, maxLimit),
+		Limit:     p.count("limit", 1),
 	}
 	if err := p.err(); err != nil {
 		return err
@@ -80,8 +81,8 @@ func (s *Server) listQueues(c echo.Context) error {
 		Namespace: lock.Namespace(p.text("namespace")),
 		Resource:  lock.Key(p.text("resource")),
 		After:     p.text("cursor"),
-		Limit:     p.number("limit", defaultLimit, 1, maxLimit),
-		Depth:     p.number("depth", defaultLimit, 0, maxLimit),
+		Limit:     p.count("limit", 1),
+		Depth:     p.count("depth", 0),
 	}
 	if err := p.err(); err != nil {
 		return err
@@ -107,10 +108,10 @@ func (s *Server) presentQueue(q *lock.Queue, caller *lock.Caller) wire.Queue {
 		Length:    q.Length,
 	}
 	for i := range q.Waiters {
-		place := i + 1
-		out.Waiters[i] = wire.Waiter{
-			Lock:     present(&q.Waiters[i], caller),
-			Estimate: estimate(s.Orchestrator.Estimate(q.Namespace, q.Resource, place)),
+		out.Waiters[i].Lock = present(&q.Waiters[i], caller)
+		if rest, known := s.Orchestrator.Estimate(q.Namespace, q.Resource, i+1); known {
+			rest := wire.Duration(rest.Round(time.Millisecond))
+			out.Waiters[i].Estimate = &rest
 		}
 	}
 	return out

@@ -78,15 +78,15 @@ func (p *params) each(name string) []string {
 	return out
 }
 
-func (p *params) number(name string, fallback, least, most int) int {
+// count reads how many of something a list may have.
+func (p *params) count(name string, least int) int {
 	v := p.text(name)
 	if v == "" {
-		return fallback
+		return defaultLimit
 	}
 	n, err := strconv.Atoi(v)
-	if err != nil || n < least || n > most {
-		p.fault(name, "must be a number from "+strconv.Itoa(least)+" to "+strconv.Itoa(most))
-		return fallback
+	if err != nil || n < least || n > maxLimit {
+		p.fault(name, "must be a number from "+strconv.Itoa(least)+" to "+strconv.Itoa(maxLimit))
 	}
 	return n
 }

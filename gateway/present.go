@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"encoding/json"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -115,13 +114,4 @@ func writeJSONAs(c echo.Context, status int, mediaType string, body any) error {
 		return err
 	}
 	return c.Blob(status, mediaType, data)
-}
-
-// estimate presents an expected wait; absent is null.
-func estimate(d time.Duration, known bool) *wire.Duration {
-	if !known {
-		return nil
-	}
-	w := wire.Duration(d.Round(time.Millisecond))
-	return &w
 }

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -76,20 +77,23 @@ func (s *Server) live(c echo.Context) error { return c.String(http.StatusOK, "ok
 
 // ready is GET /readyz: calls may be sent here.
 func (s *Server) ready(c echo.Context) error {
-	return s.probe(c, !s.stopping.Load(), severity(wire.StateDegraded))
+	components := s.Health.Components()
+	if s.stopping.Load() {
+		components = append(slices.Clip(components), wire.Component{Name: "gateway", State: wire.StateStopped})
+	}
+	return probe(c, components, severity(wire.StateDegraded))
 }
 
 // healthy is GET /healthz: nothing is broken. Starting and stopping are not.
 func (s *Server) healthy(c echo.Context) error {
-	return s.probe(c, true, severity(wire.StateStarting))
+	return probe(c, s.Health.Components(), severity(wire.StateStarting))
 }
 
 // probe answers 200 when no component is worse than tolerated. Anybody may
 // probe, so components are named and what ails them is left to /v1/status.
-func (s *Server) probe(c echo.Context, serving bool, tolerated int) error {
-	components := s.Health.Components()
+func probe(c echo.Context, components []wire.Component, tolerated int) error {
 	status, verdict := http.StatusOK, "ok\n"
-	if !serving || severity(worst(components)) > tolerated {
+	if severity(worst(components)) > tolerated {
 		status, verdict = http.StatusServiceUnavailable, "not ok\n"
 	}
 	if !c.QueryParams().Has("verbose") {
@@ -102,9 +106,6 @@ func (s *Server) probe(c echo.Context, serving bool, tolerated int) error {
 			sign = '-'
 		}
 		fmt.Fprintf(&b, "[%c] %s: %s\n", sign, part.Name, part.State)
-	}
-	if !serving {
-		b.WriteString("[-] gateway: stopping\n")
 	}
 	return c.String(status, b.String()+verdict)
 }
