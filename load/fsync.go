@@ -3,7 +3,6 @@ package load
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -11,13 +10,14 @@ import (
 // be made durable, one after the other: the floor of a store that syncs each
 // transition by itself.
 func Fsyncs(dir string, d time.Duration) (float64, error) {
-	path := filepath.Join(dir, "lockgate-fsync-floor")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	f, err := os.CreateTemp(dir, "lockgate-fsync-floor-*")
 	if err != nil {
 		return 0, fmt.Errorf("measure fsync: %w", err)
 	}
-	defer os.Remove(path)
-	defer f.Close()
+	defer func() {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+	}()
 	record := make([]byte, 512)
 	n, start := 0, time.Now()
 	for time.Since(start) < d {

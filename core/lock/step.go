@@ -111,6 +111,7 @@ type Reprioritize struct {
 type Attend struct {
 	IDs []ID
 	Attendee
+	Beat bool // a heartbeat: requests whose call has ended meanwhile are passed over too
 }
 
 // Deny appends the event of a request that policy refused; it never enters the

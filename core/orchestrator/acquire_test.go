@@ -17,7 +17,7 @@ import (
 
 func TestAcquire_whatIsFreeIsHeldAtOnce(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		q := want("pr:1", "b", "a")
 		q.TTL = time.Minute
 		l := r.held("ann", q)
@@ -32,9 +32,9 @@ func TestAcquire_whatIsFreeIsHeldAtOnce(t *testing.T) {
 
 func TestAcquire_reentryAnswersTheSameLock(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		first := r.held("ann", want("pr:1", "a", "b"))
-		out, err := r.Acquire(t.Context(), caller("ann"), want("pr:1", "b"))
+		out, err := r.Acquire(r.t.Context(), caller("ann"), want("pr:1", "b"))
 		require.NoError(t, err)
 		require.True(t, out.Repeat)
 		require.Equal(t, first.ID, out.Lock.ID)
@@ -43,9 +43,9 @@ func TestAcquire_reentryAnswersTheSameLock(t *testing.T) {
 
 func TestAcquire_tryLockNamesTheHolder(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		holder := r.held("ann", want("pr:1", "a"))
-		_, err := r.Acquire(t.Context(), caller("bob"), want("pr:2", "a"))
+		_, err := r.Acquire(r.t.Context(), caller("bob"), want("pr:2", "a"))
 		var conflict *lock.ConflictError
 		require.ErrorAs(t, err, &conflict)
 		require.ErrorIs(t, err, lock.ErrLocked)
@@ -56,9 +56,9 @@ func TestAcquire_tryLockNamesTheHolder(t *testing.T) {
 
 func TestAcquire_aDenialIsRecordedAndTouchesNothing(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		r.policy.set(func(_ *lock.Question, d *lock.Decision) error { deny(d, "frozen until Monday"); return nil })
-		_, err := r.Acquire(t.Context(), caller("ann"), want("pr:1", "a"))
+		_, err := r.Acquire(r.t.Context(), caller("ann"), want("pr:1", "a"))
 		var denied *lock.DeniedError
 		require.ErrorAs(t, err, &denied)
 		require.Contains(t, err.Error(), "frozen until Monday")
@@ -71,7 +71,7 @@ func TestAcquire_aDenialIsRecordedAndTouchesNothing(t *testing.T) {
 
 func TestAcquire_policyShortensWhatWasAsked(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(s *setup) { s.queue.MaxTTL = time.Hour }, func(t *testing.T, r *rig) {
+	bubble(t, func(s *setup) { s.queue.MaxTTL = time.Hour }, func(r *rig) {
 		wait, queue := time.Minute, 1
 		r.policy.set(func(_ *lock.Question, d *lock.Decision) error {
 			d.Limits = lock.Limits{TTL: 10 * time.Minute, Wait: &wait, Queue: &queue}
@@ -79,19 +79,19 @@ func TestAcquire_policyShortensWhatWasAsked(t *testing.T) {
 		})
 		l := r.held("ann", want("pr:1", "a")) // until released, as asked; ten minutes, as allowed
 		require.Equal(t, 10*time.Minute, l.TTL)
-		longer, err := r.Renew(t.Context(), caller("ann"), l.ID, l.Token, new(24*time.Hour))
+		longer, err := r.Renew(r.t.Context(), caller("ann"), l.ID, l.Token, new(24*time.Hour))
 		require.NoError(t, err)
 		require.Equal(t, 10*time.Minute, longer.TTL, "the cap stored at the grant holds")
 
 		q := want("pr:2", "a")
 		q.Wait = time.Hour
-		out, err := r.Acquire(t.Context(), caller("bob"), q)
+		out, err := r.Acquire(r.t.Context(), caller("bob"), q)
 		require.NoError(t, err)
 		require.Equal(t, time.Minute, out.Lock.Wait)
 
 		q = want("pr:3", "a")
 		q.Wait = time.Hour
-		_, err = r.Acquire(t.Context(), caller("cy"), q)
+		_, err = r.Acquire(r.t.Context(), caller("cy"), q)
 		var full *lock.QueueFullError
 		require.ErrorAs(t, err, &full)
 		require.Equal(t, 1, full.Limit)
@@ -100,7 +100,7 @@ func TestAcquire_policyShortensWhatWasAsked(t *testing.T) {
 
 func TestAcquire_configurationCapsTheLease(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(s *setup) { s.queue.MaxTTL = time.Hour }, func(t *testing.T, r *rig) {
+	bubble(t, func(s *setup) { s.queue.MaxTTL = time.Hour }, func(r *rig) {
 		l := r.held("ann", want("pr:1", "a"))
 		require.Equal(t, time.Hour, l.TTL)
 	})
@@ -108,18 +108,18 @@ func TestAcquire_configurationCapsTheLease(t *testing.T) {
 
 func TestAcquire_repeatFindsTheSameRequest(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		holder := r.held("ann", want("pr:1", "a"))
 		q := waiting("pr:2", "a")
 		q.Idempotency = lock.Idempotency{Key: "bob/1", Hash: "x"}
-		first, cancel := context.WithCancel(t.Context())
+		first, cancel := context.WithCancel(r.t.Context())
 		gone := r.acquire(first, "bob", q)
 		cancel()
 		_, err := gone.result()
 		require.ErrorIs(t, err, context.Canceled)
 
-		again := r.acquire(t.Context(), "bob", waiting2(q))
-		_, err = r.Release(t.Context(), caller("ann"), holder.ID, holder.Token)
+		again := r.acquire(r.t.Context(), "bob", waiting2(q))
+		_, err = r.Release(r.t.Context(), caller("ann"), holder.ID, holder.Token)
 		require.NoError(t, err)
 		l, err := again.result()
 		require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestAcquire_repeatFindsTheSameRequest(t *testing.T) {
 
 		other := waiting("pr:2", "b")
 		other.Idempotency = lock.Idempotency{Key: "bob/1", Hash: "y"}
-		_, err = r.Acquire(t.Context(), caller("bob"), other)
+		_, err = r.Acquire(r.t.Context(), caller("bob"), other)
 		require.ErrorIs(t, err, lock.ErrIdempotencyConflict)
 	})
 }
@@ -140,8 +140,8 @@ func waiting2(q *orchestrator.Request) *orchestrator.Request {
 
 func TestAcquire_givesBackWhatNobodyCanAskForAgain(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
-		ctx, cancel := context.WithCancel(t.Context())
+	bubble(t, nil, func(r *rig) {
+		ctx, cancel := context.WithCancel(r.t.Context())
 		r.policy.set(func(q *lock.Question, _ *lock.Decision) error {
 			if q.Stage == lock.AtGrant {
 				cancel() // the caller leaves while its offer is being confirmed
@@ -150,12 +150,12 @@ func TestAcquire_givesBackWhatNobodyCanAskForAgain(t *testing.T) {
 		})
 		holder := r.held("ann", want("pr:1", "a"))
 		c := r.acquire(ctx, "bob", waiting("pr:2", "a"))
-		_, err := r.Release(t.Context(), caller("ann"), holder.ID, holder.Token)
+		_, err := r.Release(r.t.Context(), caller("ann"), holder.ID, holder.Token)
 		require.NoError(t, err)
 		_, err = c.result()
 		require.ErrorIs(t, err, context.Canceled)
 		synctest.Wait()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		r.policy.set(nil)
 		r.held("cy", want("pr:3", "a"))
 	})

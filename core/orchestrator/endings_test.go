@@ -12,15 +12,15 @@ import (
 
 func TestRelease_theHolderNeedsItsTokenAndNoPolicy(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		l := r.held("ann", want("pr:1", "a"))
 		r.policy.set(func(*lock.Question, *lock.Decision) error { return &lock.PolicyError{Err: errors.New("boom")} })
-		_, err := r.Release(t.Context(), caller("ann"), l.ID, l.Token+1)
+		_, err := r.Release(r.t.Context(), caller("ann"), l.ID, l.Token+1)
 		require.ErrorIs(t, err, lock.ErrStaleToken)
-		ended, err := r.Release(t.Context(), caller("ann"), l.ID, l.Token)
+		ended, err := r.Release(r.t.Context(), caller("ann"), l.ID, l.Token)
 		require.NoError(t, err)
 		require.Equal(t, lock.Released, ended.State)
-		again, err := r.Release(t.Context(), caller("ann"), l.ID, l.Token)
+		again, err := r.Release(r.t.Context(), caller("ann"), l.ID, l.Token)
 		require.NoError(t, err)
 		require.Equal(t, lock.Released, again.State)
 	})
@@ -28,7 +28,7 @@ func TestRelease_theHolderNeedsItsTokenAndNoPolicy(t *testing.T) {
 
 func TestRelease_aStrangerNeedsPolicyAndTheToken(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		l := r.held("ann", want("pr:1", "a"))
 		r.policy.set(func(q *lock.Question, d *lock.Decision) error {
 			if q.Action == lock.ActRelease && q.Caller.Subject.ID == "eve" {
@@ -36,11 +36,11 @@ func TestRelease_aStrangerNeedsPolicyAndTheToken(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := r.Release(t.Context(), caller("eve"), l.ID, l.Token)
+		_, err := r.Release(r.t.Context(), caller("eve"), l.ID, l.Token)
 		require.ErrorContains(t, err, "not yours")
-		_, err = r.Release(t.Context(), caller("bob"), l.ID, 0)
+		_, err = r.Release(r.t.Context(), caller("bob"), l.ID, 0)
 		require.ErrorIs(t, err, lock.ErrStaleToken)
-		ended, err := r.Release(t.Context(), caller("bob"), l.ID, l.Token)
+		ended, err := r.Release(r.t.Context(), caller("bob"), l.ID, l.Token)
 		require.NoError(t, err)
 		require.Equal(t, lock.Released, ended.State)
 	})
@@ -48,31 +48,31 @@ func TestRelease_aStrangerNeedsPolicyAndTheToken(t *testing.T) {
 
 func TestRenew_theHolderOutlivesABrokenPolicy(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		q := want("pr:1", "a")
 		q.TTL = time.Minute
 		l := r.held("ann", q)
 		r.policy.set(func(*lock.Question, *lock.Decision) error { return &lock.PolicyError{Err: errors.New("boom")} })
-		time.Sleep(30 * time.Second)
-		renewed, err := r.Renew(t.Context(), caller("ann"), l.ID, l.Token, nil)
+		pass(30 * time.Second)
+		renewed, err := r.Renew(r.t.Context(), caller("ann"), l.ID, l.Token, nil)
 		require.NoError(t, err)
 		require.Equal(t, l.ExpiresAt.Add(30*time.Second), renewed.ExpiresAt)
 		var broken *lock.PolicyError
-		_, err = r.Renew(t.Context(), caller("eve"), l.ID, l.Token, nil)
+		_, err = r.Renew(r.t.Context(), caller("eve"), l.ID, l.Token, nil)
 		require.ErrorAs(t, err, &broken)
 		r.policy.set(func(_ *lock.Question, d *lock.Decision) error { deny(d, "no longer"); return nil })
-		_, err = r.Renew(t.Context(), caller("ann"), l.ID, l.Token, nil)
+		_, err = r.Renew(r.t.Context(), caller("ann"), l.ID, l.Token, nil)
 		require.ErrorContains(t, err, "no longer")
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		r.policy.set(nil)
-		_, err = r.Renew(t.Context(), caller("ann"), l.ID, l.Token, nil)
+		_, err = r.Renew(r.t.Context(), caller("ann"), l.ID, l.Token, nil)
 		require.ErrorIs(t, err, lock.ErrStaleToken)
 	})
 }
 
 func TestRevoke_policySeesTheReasonAndItIsKept(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		l := r.held("ann", want("pr:1", "a"))
 		r.policy.set(func(q *lock.Question, d *lock.Decision) error {
 			if q.Action == lock.ActForceRelease && q.Want.Reason == "" {
@@ -80,15 +80,15 @@ func TestRevoke_policySeesTheReasonAndItIsKept(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := r.Revoke(t.Context(), caller("oncall"), l.ID, "")
+		_, err := r.Revoke(r.t.Context(), caller("oncall"), l.ID, "")
 		require.ErrorContains(t, err, "say why")
-		gone, err := r.Revoke(t.Context(), caller("oncall"), l.ID, "runner died")
+		gone, err := r.Revoke(r.t.Context(), caller("oncall"), l.ID, "runner died")
 		require.NoError(t, err)
 		require.Equal(t, lock.Revoked, gone.State)
 		require.Equal(t, "runner died", gone.Reason)
-		_, err = r.Verify(t.Context(), caller("ann"), l.ID, l.Token)
+		_, err = r.Verify(r.t.Context(), caller("ann"), l.ID, l.Token)
 		require.ErrorIs(t, err, lock.ErrStaleToken)
-		_, err = r.Revoke(t.Context(), caller("oncall"), l.ID, string(make([]byte, lock.MaxReasonBytes+1)))
+		_, err = r.Revoke(r.t.Context(), caller("oncall"), l.ID, string(make([]byte, lock.MaxReasonBytes+1)))
 		var invalid *lock.InvalidError
 		require.ErrorAs(t, err, &invalid)
 	})
@@ -96,7 +96,7 @@ func TestRevoke_policySeesTheReasonAndItIsKept(t *testing.T) {
 
 func TestEndOwner_allOrNothing(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		a := r.held("ann", want("pr:1", "a"))
 		b := r.held("bob", want("pr:1", "b"))
 		other := r.held("ann", want("pr:2", "c"))
@@ -106,19 +106,19 @@ func TestEndOwner_allOrNothing(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := r.EndOwner(t.Context(), caller("ann"), "", "pr:1")
+		_, err := r.EndOwner(r.t.Context(), caller("ann"), "", "pr:1")
 		require.ErrorContains(t, err, "bob's")
-		_, err = r.Verify(t.Context(), caller("ann"), a.ID, a.Token)
+		_, err = r.Verify(r.t.Context(), caller("ann"), a.ID, a.Token)
 		require.NoError(t, err)
 		r.policy.set(nil)
-		ended, err := r.EndOwner(t.Context(), caller("ann"), "acme", "pr:1")
+		ended, err := r.EndOwner(r.t.Context(), caller("ann"), "acme", "pr:1")
 		require.NoError(t, err)
 		require.Len(t, ended, 2)
-		_, err = r.Verify(t.Context(), caller("bob"), b.ID, b.Token)
+		_, err = r.Verify(r.t.Context(), caller("bob"), b.ID, b.Token)
 		require.ErrorIs(t, err, lock.ErrStaleToken)
-		_, err = r.Verify(t.Context(), caller("ann"), other.ID, other.Token)
+		_, err = r.Verify(r.t.Context(), caller("ann"), other.ID, other.Token)
 		require.NoError(t, err)
-		none, err := r.EndOwner(t.Context(), caller("ann"), "", "pr:1")
+		none, err := r.EndOwner(r.t.Context(), caller("ann"), "", "pr:1")
 		require.NoError(t, err)
 		require.Empty(t, none)
 	})
@@ -126,29 +126,29 @@ func TestEndOwner_allOrNothing(t *testing.T) {
 
 func TestReprioritize_movesAWaitingRequestAsFarAsPolicyGrants(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		holder := r.held("ann", want("pr:1", "a"))
-		first := r.acquire(t.Context(), "bob", waiting("pr:2", "a"))
-		second := r.acquire(t.Context(), "cy", waiting("pr:3", "a"))
-		page, err := r.List(t.Context(), caller("cy"), lock.Query{Owner: "pr:3", Limit: 10})
+		first := r.acquire(r.t.Context(), "bob", waiting("pr:2", "a"))
+		second := r.acquire(r.t.Context(), "cy", waiting("pr:3", "a"))
+		page, err := r.List(r.t.Context(), caller("cy"), lock.Query{Owner: "pr:3", Limit: 10})
 		require.NoError(t, err)
-		moved, err := r.Reprioritize(t.Context(), caller("lead"), page.Locks[0].ID, lock.Critical)
+		moved, err := r.Reprioritize(r.t.Context(), caller("lead"), page.Locks[0].ID, lock.Critical)
 		require.NoError(t, err)
 		require.Equal(t, lock.Critical, moved.Priority)
 		require.Equal(t, 1, moved.Position)
-		_, err = r.Release(t.Context(), caller("ann"), holder.ID, holder.Token)
+		_, err = r.Release(r.t.Context(), caller("ann"), holder.ID, holder.Token)
 		require.NoError(t, err)
 		l, err := second.result()
 		require.NoError(t, err)
 		require.True(t, first.open())
-		_, err = r.Reprioritize(t.Context(), caller("lead"), l.ID, lock.Low)
+		_, err = r.Reprioritize(r.t.Context(), caller("lead"), l.ID, lock.Low)
 		require.ErrorIs(t, err, lock.ErrNotQueued)
 	})
 }
 
 func TestReads_showWhatPolicyLetsTheCallerSee(t *testing.T) {
 	t.Parallel()
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, nil, func(r *rig) {
 		mine := r.held("ann", want("pr:1", "open/a"))
 		theirs := r.held("bob", want("pr:2", "secret/b"))
 		r.policy.set(func(q *lock.Question, d *lock.Decision) error {
@@ -157,23 +157,23 @@ func TestReads_showWhatPolicyLetsTheCallerSee(t *testing.T) {
 			}
 			return nil
 		})
-		page, err := r.List(t.Context(), caller("ann"), lock.Query{Limit: 10})
+		page, err := r.List(r.t.Context(), caller("ann"), lock.Query{Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, page.Locks, 1)
 		require.Equal(t, mine.ID, page.Locks[0].ID)
-		queues, err := r.Queues(t.Context(), caller("ann"), lock.QueueQuery{Limit: 10, Depth: 10})
+		queues, err := r.Queues(r.t.Context(), caller("ann"), lock.QueueQuery{Limit: 10, Depth: 10})
 		require.NoError(t, err)
 		require.Len(t, queues.Queues, 1)
-		seen, next, err := r.Events(t.Context(), caller("ann"), "", 10)
+		seen, next, err := r.Events(r.t.Context(), caller("ann"), "", 10)
 		require.NoError(t, err)
 		require.Len(t, seen, 1)
-		tip, err := r.Tip(t.Context())
+		tip, err := r.Tip(r.t.Context())
 		require.NoError(t, err)
 		require.Equal(t, tip, next, "the cursor passes what was not shown")
 		var denied *lock.DeniedError
-		_, err = r.Watch(t.Context(), caller("ann"), theirs.ID, 0)
+		_, err = r.Watch(r.t.Context(), caller("ann"), theirs.ID, 0)
 		require.ErrorAs(t, err, &denied)
-		own, err := r.Watch(t.Context(), caller("bob"), theirs.ID, 0)
+		own, err := r.Watch(r.t.Context(), caller("bob"), theirs.ID, 0)
 		require.NoError(t, err, "whoever made a request sees it")
 		require.Equal(t, theirs.ID, own.ID)
 	})

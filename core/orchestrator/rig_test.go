@@ -100,9 +100,9 @@ type setup struct {
 }
 
 // bubble runs a test with a fake clock: an orchestrator on a store in memory.
-func bubble(t *testing.T, adjust func(*setup), test func(*testing.T, *rig)) {
+func bubble(t *testing.T, adjust func(*setup), test func(*rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, start(t, adjust)) })
+	synctest.Test(t, func(t *testing.T) { test(start(t, adjust)) })
 }
 
 func start(t *testing.T, adjust func(*setup)) *rig {
@@ -163,6 +163,11 @@ func (r *rig) held(subject string, q *orchestrator.Request) lock.Lock {
 	return out.Lock
 }
 
+// pass lets time pass in the bubble.
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // the bubble's clock: nothing really waits
+}
+
 // call is a call under way.
 type call struct {
 	done chan struct{}
@@ -179,6 +184,7 @@ func (r *rig) acquire(ctx context.Context, subject string, q *orchestrator.Reque
 		c.out, c.err = r.Acquire(ctx, caller(subject), q)
 	}()
 	synctest.Wait()
+	pass(time.Millisecond) // the next one comes later, in the store's time as well
 	return c
 }
 

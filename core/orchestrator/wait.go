@@ -113,8 +113,8 @@ func (o *Orchestrator) leave(ctx context.Context, l *lock.Lock, place time.Durat
 	return now, false, err
 }
 
-func (o *Orchestrator) attend(ctx context.Context, a lock.Attendee, ids ...lock.ID) error {
-	_, err := o.submit(ctx, laneEndings, &lock.Attend{IDs: ids, Attendee: a})
+func (o *Orchestrator) attend(ctx context.Context, a lock.Attendee, id lock.ID) error {
+	_, err := o.submit(ctx, laneEndings, &lock.Attend{IDs: []lock.ID{id}, Attendee: a})
 	return err
 }
 

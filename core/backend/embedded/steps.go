@@ -32,7 +32,7 @@ func (t *table) apply(step lock.Step) lock.Outcome {
 		return t.endOwner(s)
 	case *lock.Attend:
 		for _, id := range s.IDs {
-			if e := t.entries[id]; e != nil {
+			if e := t.entries[id]; e != nil && (e.attended || !s.Beat) {
 				t.attend(e, s.Attendee)
 			}
 		}
@@ -196,8 +196,12 @@ func (t *table) attend(e *entry, a lock.Attendee) {
 }
 
 func (t *table) deny(s *lock.Deny) lock.Outcome {
+	if faults := unwritable(&s.Lock); faults != nil {
+		return lock.Outcome{Err: &lock.InvalidError{Faults: faults}}
+	}
 	denied := newEntry(&namespace{name: s.Lock.Namespace}, &s.Lock)
-	denied.state, denied.requested, denied.endedAt = lock.Denied, t.now, t.now
+	denied.priority, denied.state = level(s.Lock.Priority), lock.Denied
+	denied.requested, denied.endedAt = t.now, t.now
 	t.record(denied, happening{what: events.LockDenied})
 	return lock.Outcome{Lock: denied.snapshot()}
 }
