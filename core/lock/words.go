@@ -31,9 +31,6 @@ type Key string
 // Owners of different namespaces that are spelled alike are the same owner.
 type Owner string
 
-// ID names one request and, later, its lock: a ULID in its text form.
-type ID string
-
 // Token is the fencing token of a held lock: larger for every later grant in a
 // namespace, below 2^53, 0 while nothing was granted.
 type Token int64
@@ -60,11 +57,11 @@ func (o Owner) Kind() string {
 // Fault says what is wrong with an id, or "". An id is 26 characters of
 // Crockford's base 32 in upper case, the first at most 7.
 func (i ID) Fault() string {
-	if len(i) != 26 || i[0] > '7' {
+	if len(i) != idLength || i[0] > '7' {
 		return "is no ULID (26 characters of Crockford base 32)"
 	}
 	for j := range len(i) {
-		if !strings.ContainsRune("0123456789ABCDEFGHJKMNPQRSTVWXYZ", rune(i[j])) {
+		if strings.IndexByte(idAlphabet, i[j]) < 0 {
 			return "is no ULID (26 characters of Crockford base 32)"
 		}
 	}
