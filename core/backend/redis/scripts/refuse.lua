@@ -1,0 +1,16 @@
+-- Ends an offered or queued request as denied.
+--
+-- KEYS  1  the namespace's clock, lg:{ns}:c
+-- ARGV  1  id of the request
+--       2  the decision, JSON
+-- Reply {code, due, standing}
+--       ok; ended; not_offered: held; missing, without standing
+if not begin() then return { 'missing', -1 } end
+local e = load(ARGV[1])
+if not e then return reply('missing') end
+if e.state == HELD then return reply('not_offered', standing(e)) end
+if e.state > HELD then return reply('ended', standing(e)) end
+e.d = ARGV[2]
+finish(e, DENIED, 'lock_denied')
+promote(e)
+return reply('ok', standing(e))

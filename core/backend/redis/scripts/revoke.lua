@@ -1,0 +1,16 @@
+-- Ends a held or waiting request whatever its token.
+--
+-- KEYS  1  the namespace's clock, lg:{ns}:c
+-- ARGV  1  id of the request
+--       2  who does it
+--       3  reason
+-- Reply {code, due, standing}
+--       ok; ended; missing, without standing
+if not begin() then return { 'missing', -1 } end
+local e = load(ARGV[1])
+if not e then return reply('missing') end
+if e.state > HELD then return reply('ended', standing(e)) end
+e.y = ARGV[3]
+finish(e, REVOKED, 'lock_revoked', ARGV[3], ARGV[2])
+promote(e)
+return reply('ok', standing(e))
