@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/lockgate/lockgate/core/events"
@@ -20,13 +21,12 @@ func (t *table) acquire(s *lock.Acquire) lock.Outcome {
 	if err := t.fault(&s.Lock); err != nil {
 		return lock.Outcome{Err: err}
 	}
-	known, err := t.recall(s.Lock.Namespace, s.Idempotency)
-	if err != nil {
-		return lock.Outcome{Err: err}
-	}
-	if known != nil {
-		t.attend(known, s.Attend)
-		return lock.Outcome{Lock: t.standing(known), Repeat: true}
+	if call, made := t.recall(s.Lock.Namespace, s.Idempotency); made != nil {
+		if call.hash != s.Idempotency.Hash {
+			return lock.Outcome{Err: lock.ErrIdempotencyConflict}
+		}
+		t.attend(made, s.Attend)
+		return lock.Outcome{Lock: t.standing(made), Repeat: true}
 	}
 	if own := t.covering(&s.Lock); own != nil {
 		t.remember(own, s.Idempotency)
@@ -85,10 +85,25 @@ func (t *table) fault(l *lock.Lock) error {
 			add("/resources", "is not in ascending order of keys")
 		}
 	}
+	faults = append(faults, unwritable(l)...)
 	if faults == nil {
 		return nil
 	}
 	return &lock.InvalidError{Faults: faults}
+}
+
+// unwritable lists what the journal could not write so that it reads the same.
+func unwritable(l *lock.Lock) []lock.Fault {
+	var faults []lock.Fault
+	for _, r := range l.Resources {
+		if r.Mode > lock.Shared {
+			faults = append(faults, lock.Fault{Pointer: "/resources", Detail: "has an unknown mode"})
+		}
+	}
+	if l.Context != nil && !json.Valid(l.Context) {
+		faults = append(faults, lock.Fault{Pointer: "/context", Detail: "is no JSON"})
+	}
+	return faults
 }
 
 // newcomer packs a request with nothing but what its caller says of it.
