@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -31,21 +32,7 @@ lock just while a command runs.`,
 			if err != nil {
 				return err
 			}
-			gateway, err := c.dial(traceOf(c.getenv), jobPatience)
-			if err != nil {
-				return err
-			}
-			p := c.progress(gateway)
-			options := []client.AcquireOption{client.OnProgress(func(l *wire.Lock) { p.show(cmd.Context(), l) })}
-			if key != "" {
-				options = append(options, client.WithIdempotencyKey(key))
-			}
-			l, err := gateway.Acquire(cmd.Context(), body, options...)
-			p.done()
-			if err != nil {
-				return err
-			}
-			return c.print(l, func() *table { return tokenTable(l) })
+			return c.acquire(cmd.Context(), body, key)
 		},
 	}
 	r.flags(cmd)
@@ -53,6 +40,24 @@ lock just while a command runs.`,
 	cmd.Flags().DurationVar(&r.ttl, "ttl", 0, "how long the lock lives without renewal; 0s: until it is released")
 	cmd.Flags().StringVar(&key, "idempotency-key", "", "name of the request: repeating it gets the same lock")
 	return cmd
+}
+
+func (c *cli) acquire(ctx context.Context, body *wire.AcquireRequest, key string) error {
+	gateway, err := c.dial(traceOf(c.getenv), jobPatience)
+	if err != nil {
+		return err
+	}
+	p := c.progress(gateway)
+	options := []client.AcquireOption{client.OnProgress(func(l *wire.Lock) { p.show(ctx, l) })}
+	if key != "" {
+		options = append(options, client.WithIdempotencyKey(key))
+	}
+	l, err := gateway.Acquire(ctx, body, options...)
+	p.done()
+	if err != nil {
+		return err
+	}
+	return c.print(l, func() *table { return tokenTable(l) })
 }
 
 // tokenTable shows what is needed to renew and to release.

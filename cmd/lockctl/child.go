@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -27,16 +26,18 @@ type child struct {
 	env   []string
 	grace time.Duration // from SIGTERM to SIGKILL
 
-	cmd *exec.Cmd
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the command has ended
+	end   error         // what Wait answered by then
 	// group: the command leads a process group of its own, and signals go to all of
 	// it. On a terminal it must stay in the foreground group, where the terminal
 	// itself sends it Ctrl-C: sent twice, that makes terraform give up its state.
 	group bool
 }
 
-// run runs the command to its end and answers its exit code. When ctx ends, which
-// is when the lock is lost, it ends the command and answers client.ErrLost.
-func (c *child) run(ctx context.Context, io *cli, signals <-chan os.Signal) (int, error) {
+// run runs the command to its end and answers its exit code. When the lock is
+// lost it ends the command and answers client.ErrLost.
+func (c *child) run(lost <-chan struct{}, io *cli, signals <-chan os.Signal) (int, error) {
 	// The kernel ties the death signal of the child to the thread that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -45,29 +46,23 @@ func (c *child) run(ctx context.Context, io *cli, signals <-chan os.Signal) (int
 	if err := c.cmd.Start(); err != nil {
 		return 0, fmt.Errorf("run %q: %w", c.argv[0], err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- c.cmd.Wait() }()
+	c.ended = make(chan struct{})
+	go func() {
+		defer close(c.ended)
+		c.end = c.cmd.Wait()
+	}()
 	for {
 		select {
-		case err := <-done:
-			return exitCode(err)
+		case <-c.ended:
+			return exitCode(c.end)
 		case s := <-signals:
 			c.forward(s)
-		case <-ctx.Done():
-			cause := context.Cause(ctx)
-			_, _ = fmt.Fprintf(io.err, "lockctl: %v: stopping the command\n", cause)
-			c.stop(done)
-			return 0, stopped(cause)
+		case <-lost:
+			_, _ = fmt.Fprintf(io.err, "lockctl: %v: stopping the command\n", client.ErrLost)
+			c.stop()
+			return 0, client.ErrLost
 		}
 	}
-}
-
-// stopped says why the command was stopped: always for a lost lock.
-func stopped(cause error) error {
-	if errors.Is(cause, client.ErrLost) {
-		return fmt.Errorf("the command was stopped: %w", client.ErrLost)
-	}
-	return fmt.Errorf("the command was stopped: %w: %w", client.ErrLost, cause)
 }
 
 // forward hands a signal on, unless the terminal does.
@@ -81,16 +76,16 @@ func (c *child) forward(s os.Signal) {
 }
 
 // stop ends the command, and with it its process group, gently and then not.
-func (c *child) stop(done <-chan error) {
+func (c *child) stop() {
 	c.signal(syscall.SIGTERM)
 	t := time.NewTimer(c.grace)
 	defer t.Stop()
 	select {
-	case <-done:
+	case <-c.ended:
 		c.signal(syscall.SIGKILL) // what it left behind in its group
 	case <-t.C:
 		c.signal(syscall.SIGKILL)
-		<-done
+		<-c.ended
 	}
 }
 

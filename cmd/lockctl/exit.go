@@ -33,11 +33,11 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// commandExit is the exit code of the command that lockctl run ran. Nothing is
+// commandExitError is the exit code of the command that lockctl run ran. Nothing is
 // printed about it: the command has said what it had to say.
-type commandExit struct{ code int }
+type commandExitError struct{ code int }
 
-func (e *commandExit) Error() string { return fmt.Sprintf("the command exited with %d", e.code) }
+func (e *commandExitError) Error() string { return fmt.Sprintf("the command exited with %d", e.code) }
 
 // explain puts an error into one sentence that says what to do, with the exit
 // code that goes with it.

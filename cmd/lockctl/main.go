@@ -19,8 +19,8 @@ func main() {
 
 // run answers the exit code.
 func run() int {
+	c := newCLI(os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
 	return c.execute(ctx, os.Args[1:])
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -36,13 +37,11 @@ func (f *format) String() string {
 
 // Set implements pflag.Value.
 func (f *format) Set(text string) error {
-	for _, known := range formats() {
-		if text == known {
-			*f = format(text)
-			return nil
-		}
+	if !slices.Contains(formats(), text) {
+		return fmt.Errorf("%q is no output format: use %s", text, strings.Join(formats(), ", "))
 	}
-	return fmt.Errorf("%q is no output format: use %s", text, strings.Join(formats(), ", "))
+	*f = format(text)
+	return nil
 }
 
 // Type implements pflag.Value.
@@ -67,7 +66,11 @@ func (c *cli) print(v any, t func() *table) error {
 		return err
 	case formatTable, "":
 	}
-	return t().write(c.out, colourful(c.out, c.getenv))
+	paint := plain
+	if colourful(c.out, c.getenv) {
+		paint = painted
+	}
+	return t().write(c.out, paint)
 }
 
 // toYAML goes through JSON, so that both formats spell everything alike.
@@ -98,7 +101,7 @@ func newTable(head ...string) *table { return &table{rows: [][]string{head}} }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-func (t *table) write(w io.Writer, colours bool) error {
+func (t *table) write(w io.Writer, paint func(cell string, row int) string) error {
 	widths := make([]int, len(t.rows[0]))
 	for _, row := range t.rows {
 		for i, cell := range row {
@@ -108,11 +111,7 @@ func (t *table) write(w io.Writer, colours bool) error {
 	var b strings.Builder
 	for n, row := range t.rows {
 		for i, cell := range row {
-			if colours {
-				b.WriteString(paint(cell, n == 0))
-			} else {
-				b.WriteString(cell)
-			}
+			b.WriteString(paint(cell, n))
 			if i < len(row)-1 {
 				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
 			}
@@ -123,10 +122,12 @@ func (t *table) write(w io.Writer, colours bool) error {
 	return err
 }
 
-// paint colours the words that a person looks for.
-func paint(cell string, head bool) string {
+func plain(cell string, _ int) string { return cell }
+
+// painted colours the head and the words that a person looks for.
+func painted(cell string, row int) string {
 	switch {
-	case head:
+	case row == 0:
 		return "\x1b[1m" + cell + "\x1b[0m"
 	case cell == client.Held:
 		return "\x1b[32m" + cell + "\x1b[0m"

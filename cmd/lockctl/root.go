@@ -34,19 +34,24 @@ type cli struct {
 	url    string
 	format format
 
+	root   *cobra.Command
 	parsed bool // the command line was understood
+}
+
+func newCLI(in, out, err *os.File, getenv func(string) string) *cli {
+	c := &cli{in: in, out: out, err: err, getenv: getenv}
+	c.root = c.rootCommand()
+	return c
 }
 
 // execute runs a command line and answers its exit code.
 func (c *cli) execute(ctx context.Context, args []string) int {
-	root := c.root()
-	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	c.root.SetArgs(args)
+	cmd, err := c.root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitFine
 	}
-	var passed *commandExit
-	if errors.As(err, &passed) {
+	if passed, ok := errors.AsType[*commandExitError](err); ok {
 		return passed.code
 	}
 	if !c.parsed {
@@ -57,7 +62,7 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	return code
 }
 
-func (c *cli) root() *cobra.Command {
+func (c *cli) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "lockctl",
 		Short: "Ask a Lockgate gateway for locks",

@@ -105,7 +105,7 @@ func (c *cli) runLocked(ctx context.Context, body *wire.AcquireRequest, command 
 		envLockID+"="+hold.Lock().ID,
 		envToken+"="+strconv.FormatInt(hold.Lock().Token, 10),
 		"TRACEPARENT="+t.parent)
-	code, err := command.run(hold.Context(), c, signals)
+	code, err := command.run(hold.Context().Done(), c, signals)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
@@ -137,6 +137,8 @@ func (c *cli) hold(ctx context.Context, gateway *client.Client, body *wire.Acqui
 // settle turns the ends of the lock and of the command into the end of the run.
 func (c *cli) settle(unlocked error, code int, ran error) error {
 	switch {
+	case errors.Is(ran, client.ErrLost) && errors.Is(unlocked, client.ErrLost):
+		return fmt.Errorf("the command was stopped: %w", unlocked)
 	case ran != nil:
 		return ran
 	case errors.Is(unlocked, client.ErrLost) && code == 0:
@@ -145,7 +147,7 @@ func (c *cli) settle(unlocked error, code int, ran error) error {
 		_, _ = fmt.Fprintf(c.err, "lockctl: the lock could not be released and ends with its lease: %v\n", unlocked)
 	}
 	if code != 0 {
-		return &commandExit{code}
+		return &commandExitError{code}
 	}
 	return nil
 }
