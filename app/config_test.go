@@ -48,3 +48,19 @@ func TestValidate_answersEveryFaultWithItsKey(t *testing.T) {
 		require.Contains(t, path, ".", "no key was found for a fault: %v", err)
 	}
 }
+
+func TestHelp_isOfEveryKeyAndNoOther(t *testing.T) {
+	var described []string
+	for path, line := range app.Help() {
+		require.NotEmpty(t, line)
+		described = append(described, path)
+	}
+	require.ElementsMatch(t, settings.Paths(new(app.Config)), described)
+}
+
+func TestUnsecured_endsWhenEverythingIsSet(t *testing.T) {
+	cfg := app.DefaultConfig()
+	require.Len(t, cfg.Unsecured(), 3)
+	cfg.Auth.TokensFile, cfg.HTTP.TLS.CertFile, cfg.Policy.Dir = "tokens.yaml", "cert.pem", "policies"
+	require.Empty(t, cfg.Unsecured())
+}

@@ -78,7 +78,7 @@ func load(t *testing.T, file string, env []string, flags ...string) (*settings.L
 	}
 	d := defaults()
 	src.Flags.Bool("verbose", false, "no setting")
-	require.NoError(t, settings.AddFlags(src.Flags, &d))
+	require.NoError(t, settings.AddFlags(src.Flags, &d, nil))
 	require.NoError(t, src.Flags.Parse(flags))
 	return settings.Load(d, src)
 }
@@ -226,9 +226,23 @@ func TestPrint_hidesPasswords(t *testing.T) {
 
 func TestSchema_isOfTheSameKeys(t *testing.T) {
 	d := defaults()
-	schema, err := settings.Schema(&d, "Gate")
+	schema, err := settings.Schema(&d, "Gate", map[string]string{"http.listen": "where to listen"})
 	require.NoError(t, err)
 	want, err := os.ReadFile(filepath.Join("testdata", "schema.json"))
 	require.NoError(t, err)
 	require.JSONEq(t, string(want), string(schema))
+}
+
+func TestAddFlags_showsHelpTypeAndDefault(t *testing.T) {
+	d := defaults()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	require.NoError(t, settings.AddFlags(fs, &d, map[string]string{"http.shutdown_grace": "how long calls may take"}))
+	require.Contains(t, fs.FlagUsages(), "--http.shutdown_grace duration   how long calls may take (default 20s)\n")
+}
+
+func TestDifferences_namesKeys(t *testing.T) {
+	a, b := defaults(), defaults()
+	require.Empty(t, settings.Differences(&a, &b))
+	b.HTTP.TLS.Cert, b.Policy.Modes = "x", map[string]level{"a": 2}
+	require.Equal(t, []string{"http.tls.cert_file", "policy.modes"}, settings.Differences(&a, &b))
 }
