@@ -59,6 +59,7 @@ func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
 	if err := errors.Join(factsErr, err); err != nil {
 		return nil, err
 	}
+	label(modules)
 	compiler, err := compile(modules, caps)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
 	g := &generation{
 		revision: s.digest(settings(cfg)), facts: known, memo: newMemo(), inputs: newInputBuilder(),
 		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{},
-		modules: describe(modules), warnings: warnings(compiler, modules),
+		modules: describe(modules), warnings: warnings(compiler, modules, cfg),
 	}
 	store := inmem.NewFromObjectWithOpts(map[string]any{"facts": document},
 		inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
