@@ -3,7 +3,7 @@ package app
 // Help says in a line what each key of the configuration is, for --help and for
 // editors that read the JSON schema.
 func Help() map[string]string {
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // names of settings about credentials, none of them is one
 		"http.listen":               "address to listen on, host:port; port 0 picks a free one",
 		"http.tls.cert_file":        "PEM file with the certificate chain; switches TLS on",
 		"http.tls.key_file":         "PEM file with the certificate's key",

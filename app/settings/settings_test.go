@@ -94,7 +94,7 @@ policy: {level: high, modes: {b: high}, may_grant: [x]}
 `,
 		[]string{
 			"LOCKGATE_HTTP_SHUTDOWN_GRACE=2s", "LOCKGATE_RATE_LIMIT_BURST=2", "LOCKGATE_POLICY_MAY_GRANT=org,team", "LOCKGATE_POLICY_STRICT=true",
-			"LOCKGATE_PORT=tcp://10.0.0.1:80", "LOCKGATE_CONFIG=gate.yaml", "PATH=/bin",
+			"LOCKGATE_PORT=tcp://10.0.0.1:80", "LOCKGATE_RATE_LIMIT_SHARE=", "LOCKGATE_CONFIG=gate.yaml", "PATH=/bin",
 		},
 		"--rate_limit.burst=3", "--policy.modes=c: low", "--verbose",
 	)
