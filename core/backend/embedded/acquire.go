@@ -9,17 +9,17 @@ import (
 )
 
 // acquire looks, in this order, for the request itself, for that of an earlier
-// call with the same idempotency key, for a held lock of the owner that covers everything wanted,
-// and for free resources; else it queues or refuses.
+// call with the same idempotency key, for a held lock of the owner that covers
+// everything wanted, and for free resources; else it queues or refuses.
 //
 // A newcomer with a better score than those who wait goes ahead of them, but not
 // past holders and offers. A refused one leaves an event and nothing else.
 func (t *table) acquire(s *lock.Acquire) lock.Outcome {
-	if e := t.entries[s.Lock.ID]; e != nil { // handed over again after a fault
-		return lock.Outcome{Lock: t.standing(e), Repeat: true}
-	}
 	if err := t.fault(&s.Lock); err != nil {
 		return lock.Outcome{Err: err}
+	}
+	if e := t.entries[s.Lock.ID]; e != nil { // handed over again after a fault
+		return lock.Outcome{Lock: t.standing(e), Repeat: true}
 	}
 	if call, made := t.recall(s.Lock.Namespace, s.Idempotency); made != nil {
 		if call.hash != s.Idempotency.Hash {
@@ -74,6 +74,9 @@ func (t *table) fault(l *lock.Lock) error {
 		}
 	}
 	add("/id", l.ID.Fault())
+	if e := t.entries[l.ID]; e != nil && (e.ns.name != l.Namespace || e.owner != l.Owner || e.subject != l.Subject) {
+		add("/id", "names another request")
+	}
 	add("/namespace", l.Namespace.Fault())
 	add("/owner", l.Owner.Fault())
 	if len(l.Resources) == 0 {
