@@ -22,7 +22,7 @@ const defaultURL = "http://127.0.0.1:7480"
 // job that is about to wait for minutes can wait for a restart.
 const (
 	patience    = 2 * time.Second
-	jobPatience = 15 * time.Second
+	jobPatience = 5 * time.Second
 )
 
 // cli is one run of lockctl.
