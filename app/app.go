@@ -52,9 +52,9 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 	}
 	a := &App{cfg: cfg, logger: o.Logger, level: o.Level, tracing: tracing}
 	if err := a.build(ctx, store, o.Build); err != nil {
-		closed, cancel := context.WithCancel(ctx)
+		ended, cancel := context.WithCancel(ctx)
 		cancel()
-		return nil, errors.Join(err, store.Run(closed))
+		return nil, errors.Join(err, store.Run(ended), tracing.shutdown(ended))
 	}
 	return a, nil
 }

@@ -103,6 +103,13 @@ func TestApp_servesALockAndStops(t *testing.T) {
 	require.Equal(t, http.StatusOK, code, body)
 	require.Contains(t, body, `"acme/infra/vpc/default/"`)
 
+	code, body = r.call(t, http.MethodPost, "/v1/decisions", `{"resources":["a","b"],"owner":"ci:42"}`)
+	require.Equal(t, http.StatusOK, code, body)
+	code, body = r.call(t, http.MethodGet, "/v1/decisions?action=acquire&limit=1", "")
+	require.Equal(t, http.StatusOK, code, body)
+	code, body = r.call(t, http.MethodGet, "/v1/decisions?action=fly", "")
+	require.Equal(t, http.StatusUnprocessableEntity, code, body)
+
 	code, body = r.call(t, http.MethodGet, "/v1/policies", "")
 	require.Equal(t, http.StatusOK, code, body)
 	require.Contains(t, body, `"source":"profile open"`)

@@ -36,7 +36,7 @@ func newTracing(ctx context.Context, cfg TracingConfig, version string) (*tracin
 	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("tracing: %w", err)
+		return nil, fmt.Errorf("tracing: OTEL_TRACES_EXPORTER=%q or another OTEL_* variable is wrong: %w", os.Getenv("OTEL_TRACES_EXPORTER"), err)
 	}
 	if autoexport.IsNoneSpanExporter(exporter) {
 		return t, nil

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lockgate/lockgate/app"
 )
 
 // collector is an OTLP/HTTP receiver that counts what it gets.
@@ -68,6 +70,12 @@ func TestTracing_theEnvironmentNamesTheServiceAndTheSampler(t *testing.T) {
 	t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
 	require.Empty(t, traced(t))
 	require.Empty(t, got)
+}
+
+func TestTracing_unknownExporterIsAnErrorOfNew(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "pigeon")
+	_, err := app.New(t.Context(), config(), options(io.Discard))
+	require.ErrorContains(t, err, `OTEL_TRACES_EXPORTER="pigeon"`)
 }
 
 // traced runs a gateway for one acquire and answers the trace header of the

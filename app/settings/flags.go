@@ -10,6 +10,9 @@ func AddFlags(fs *pflag.FlagSet, defaults any, help map[string]string) error {
 		if err != nil {
 			return err
 		}
+		if k.isEmpty() {
+			text = ""
+		}
 		f := fs.VarPF(&flagValue{text: text, kind: k.kind()}, k.Path, "", help[k.Path])
 		if k.kind() == "bool" {
 			f.NoOptDefVal = "true"

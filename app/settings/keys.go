@@ -62,7 +62,7 @@ func (k Key) kind() string {
 		return "duration"
 	}
 	if isText(k.value) {
-		return strings.ToLower(k.value.Type().Name())
+		return "string"
 	}
 	switch k.value.Kind() { //nolint:exhaustive // the rest is written as a string
 	case reflect.Bool:
@@ -78,6 +78,12 @@ func (k Key) kind() string {
 	default:
 		return "string"
 	}
+}
+
+// isEmpty says that the key is a list or a map with nothing in it.
+func (k Key) isEmpty() bool {
+	kind := k.value.Kind()
+	return (kind == reflect.Slice || kind == reflect.Map) && k.value.Len() == 0
 }
 
 // Differences answers the paths of the keys whose values differ between two

@@ -26,7 +26,7 @@ func Schema(defaults any, title string, help map[string]string) ([]byte, error) 
 			return nil, err
 		}
 		p.Description = help[k.Path]
-		if kind := k.value.Kind(); (kind == reflect.Slice || kind == reflect.Map) && k.value.Len() == 0 {
+		if k.isEmpty() {
 			continue
 		}
 		if p.Default, err = k.schemaDefault(); err != nil {

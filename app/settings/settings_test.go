@@ -238,6 +238,7 @@ func TestAddFlags_showsHelpTypeAndDefault(t *testing.T) {
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	require.NoError(t, settings.AddFlags(fs, &d, map[string]string{"http.shutdown_grace": "how long calls may take"}))
 	require.Contains(t, fs.FlagUsages(), "--http.shutdown_grace duration   how long calls may take (default 20s)\n")
+	require.Contains(t, fs.FlagUsages(), "--policy.may_grant list          \n")
 }
 
 func TestDifferences_namesKeys(t *testing.T) {
@@ -245,4 +246,16 @@ func TestDifferences_namesKeys(t *testing.T) {
 	require.Empty(t, settings.Differences(&a, &b))
 	b.HTTP.TLS.Cert, b.Policy.Modes = "x", map[string]level{"a": 2}
 	require.Equal(t, []string{"http.tls.cert_file", "policy.modes"}, settings.Differences(&a, &b))
+}
+
+func TestPrint_writesDurationsShort(t *testing.T) {
+	for text, want := range map[string]string{
+		"0s": "0s", "20s": "20s", "60s": "1m", "90s": "1m30s", "24h": "24h", "1h30m": "1h30m", "3610s": "1h0m10s", "100ms": "100ms", "10m": "10m",
+	} {
+		l, err := load(t, "", nil, "--http.shutdown_grace="+text)
+		require.NoError(t, err)
+		var out strings.Builder
+		require.NoError(t, l.Print(&out))
+		require.Regexp(t, `http.shutdown_grace +`+want+` +--http`, out.String())
+	}
 }
