@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/lockgate/lockgate/core/backend/embedded"
+	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 	"github.com/lockgate/lockgate/core/orchestrator"
 	"github.com/lockgate/lockgate/gateway"
@@ -114,8 +116,17 @@ func (s *shelf) Decision(id string) (json.RawMessage, string, bool) {
 type shaky struct {
 	orchestrator.Store
 
+	gap atomic.Bool // the next read of the log meets a gap
+
 	mu   sync.Mutex
 	fail error
+}
+
+func (s *shaky) Events(ctx context.Context, after events.Cursor, limit int) ([]events.Event, error) {
+	if after == "7" && s.gap.CompareAndSwap(true, false) {
+		return []events.Event{{Cursor: gapCursor, Type: events.Gap, Time: time.Unix(1, 0)}}, nil
+	}
+	return s.Store.Events(ctx, after, limit)
 }
 
 func (s *shaky) set(err error) {
@@ -399,6 +410,11 @@ func body(owner string, keys ...string) *wire.AcquireRequest {
 		b.Resources = append(b.Resources, wire.Resource{Key: k})
 	}
 	return b
+}
+
+// acquireOf is what body asks for, without HTTP.
+func acquireOf(owner lock.Owner, key lock.Key) *orchestrator.Request {
+	return &orchestrator.Request{Owner: owner, Resources: []lock.Resource{{Key: key}}}
 }
 
 // waiting is body with a wait of ten minutes.
