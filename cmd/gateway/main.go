@@ -59,6 +59,6 @@ func newRoot(called func()) *cobra.Command {
 		SilenceErrors:    true,
 		PersistentPreRun: func(*cobra.Command, []string) { called() },
 	}
-	root.AddCommand(newServe(), newConfig(), newHealth(), newVersion())
+	root.AddCommand(newServe(), newConfig(), newBench(), newFloor(), newHealth(), newVersion())
 	return root
 }
