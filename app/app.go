@@ -15,6 +15,7 @@ import (
 	"github.com/lockgate/lockgate/core/component"
 	"github.com/lockgate/lockgate/core/orchestrator"
 	"github.com/lockgate/lockgate/gateway"
+	"github.com/lockgate/lockgate/gateway/terraform"
 	"github.com/lockgate/lockgate/gateway/wire"
 	"github.com/lockgate/lockgate/policy"
 )
@@ -86,6 +87,7 @@ func (a *App) build(ctx context.Context, s store, build wire.Build) error {
 		Orchestrator: orch, Policies: view, Decisions: view, Health: health, Logger: a.logger,
 		TracerProvider: a.tracing.provider, Propagator: a.tracing.propagator,
 		Registerer: registry, Gatherer: registry, Build: build,
+		Mounts: []func(gateway.Routes){terraform.New(orch, a.logger).Mount},
 	})
 	if err != nil {
 		return err
