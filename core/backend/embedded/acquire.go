@@ -115,6 +115,7 @@ func (t *table) newcomer(l *lock.Lock) *entry {
 		ID: l.ID, Resources: l.Resources, Owner: l.Owner, Subject: l.Subject, Actor: l.Actor,
 		Priority: level(l.Priority), Value: l.Value, TTL: l.TTL, MaxTTL: l.MaxTTL, Wait: l.Wait,
 		RequestedAt: t.now.time(), Decision: l.Decision, Labels: l.Labels, Context: l.Context, Trace: l.Trace,
+		Preemptible: l.Preemptible,
 	}
 	e := newEntry(t.namespace(l.Namespace), &ask)
 	e.score = t.rules.Aging.Score(e.requested.time(), int(e.value))

@@ -19,16 +19,23 @@ var _ orchestrator.Store = (*embedded.Store)(nil)
 // open answers a running store; path "" is one without a file.
 func open(t testing.TB, path string, rules lock.Rules) *embedded.Store {
 	t.Helper()
+	store, stop := start(t, path, rules)
+	t.Cleanup(stop)
+	return store
+}
+
+// start is open for a test that stops the store itself.
+func start(t testing.TB, path string, rules lock.Rules) (store *embedded.Store, stop func()) {
+	t.Helper()
 	store, err := embedded.Open(embedded.Config{Path: path, Rules: rules}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- store.Run(ctx) }()
-	t.Cleanup(func() {
+	return store, func() {
 		cancel()
 		require.NoError(t, <-ended)
-	})
-	return store
+	}
 }
 
 func TestConformance_memory(t *testing.T) {

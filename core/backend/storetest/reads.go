@@ -42,6 +42,7 @@ func reading() []scenario {
 func getEverything(s *stage) {
 	want := ask("A", time.Minute, "x", "y~")
 	want.Lock.Actor, want.Lock.TTL, want.Lock.MaxTTL = "actor", time.Hour, 2*time.Hour
+	want.Lock.Preemptible = true
 	want.Lock.Labels = map[string]string{"team": "infra"}
 	want.Lock.Context = json.RawMessage(`{"commit":"abc","n":12345678901234567890}`)
 	want.Lock.Trace = lock.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=b"}

@@ -21,6 +21,7 @@ const patience = 30 * time.Second
 type stage struct {
 	t      *testing.T
 	store  orchestrator.Store
+	clock  clock
 	cursor events.Cursor // of the last event that the test has seen
 }
 

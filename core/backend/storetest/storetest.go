@@ -10,7 +10,7 @@
 // time a slow machine makes it slower, not red. In a bubble the same tests also
 // fix the moments.
 //
-// The traces in testdata are written for people; [Model] is the same contract as
+// The traces in testdata are written for people; model.go is the same contract as
 // a program that is too simple to be wrong, and too slow to be used.
 package storetest
 
@@ -55,7 +55,7 @@ func Run(t *testing.T, open Open) {
 	t.Helper()
 	each(t, func(t *testing.T, s scenario) {
 		t.Parallel()
-		s.run(t, open)
+		s.run(t, open, realTime)
 	})
 }
 
@@ -63,27 +63,37 @@ func Run(t *testing.T, open Open) {
 func RunInBubble(t *testing.T, open Open) {
 	t.Helper()
 	each(t, func(t *testing.T, s scenario) {
-		synctest.Test(t, func(t *testing.T) { s.run(t, open) })
+		synctest.Test(t, func(t *testing.T) { s.run(t, open, fakeTime) })
 	})
 }
+
+// clock says whose time a store runs in.
+type clock int
+
+const (
+	realTime clock = iota
+	fakeTime       // of a bubble: it moves when everybody waits
+)
 
 func each(t *testing.T, run func(*testing.T, scenario)) {
 	t.Helper()
 	all := append(traced(t), timed()...)
 	all = append(all, reading()...)
-	all = append(all, scenario{name: "Model", test: model})
+	all = append(all, scenario{name: "Model", rules: modelRules, test: againstModel})
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) { run(t, s) })
 	}
 }
 
-func (s *scenario) run(t *testing.T, open Open) {
+func (s *scenario) run(t *testing.T, open Open, clock clock) {
 	t.Helper()
 	rules := Rules()
 	if s.rules != nil {
 		s.rules(&rules)
 	}
-	s.test(newStage(t, open(t, rules)))
+	st := newStage(t, open(t, rules))
+	st.clock = clock
+	s.test(st)
 }
 
 // traced is one scenario a file of testdata; a file whose name ends in _strict
