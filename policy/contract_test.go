@@ -8,7 +8,7 @@ import (
 )
 
 // faults loads one policy and answers what is wrong with it.
-func faults(t testing.TB, files map[string]string, change ...func(*Config)) []Fault {
+func faults(t *testing.T, files map[string]string, change ...func(*Config)) []Fault {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Dir = folder(t, files)
@@ -50,7 +50,7 @@ func TestNew_refusesWhatAuthorsDoNotMean(t *testing.T) {
 		"text as limit":            {policy + `max_ttl_s contains "15m"`, Fault{Row: 3, Col: 1, Code: "rule_type", Msg: "integers"}},
 		"obligation without type":  {policy + `obligation contains {"to": "x"}`, Fault{Row: 3, Col: 1, Code: "rule_type", Msg: "type"}},
 		"misspelt field":           {policy + `grant contains "w" if "net" in input.subject.taems`, Fault{Row: 3, Col: 32, Code: "rego_type_error", Msg: "taems"}},
-		"misspelt field, local":    {policy + "grant contains \"w\" if {\n\ts := input.subject\n\ts.nmae == \"x\"\n}", Fault{Row: 5, Code: "rego_type_error", Msg: "nmae"}},
+		"misspelt field, local":    {policy + "grant contains \"w\" if {\n\ts := input.subject\n\ts.idd == \"x\"\n}", Fault{Row: 5, Code: "rego_type_error", Msg: "idd"}},
 		"unknown action":           {policy + `deny contains {"code": "c", "msg": "m"} if input.action == "lokc"`, Fault{Row: 3, Col: 44, Code: "unknown_value", Msg: `input.action is never "lokc"`}},
 		"unknown action, not":      {policy + `grant contains "w" if input.action != "lokc"`, Fault{Row: 3, Col: 23, Code: "unknown_value", Msg: "lokc"}},
 		"unknown action, in":       {policy + `grant contains "w" if input.action in {"acquire", "lokc"}`, Fault{Row: 3, Col: 23, Code: "unknown_value", Msg: "lokc"}},
@@ -84,11 +84,11 @@ func TestNew_refusesWhatAuthorsDoNotMean(t *testing.T) {
 			got := faults(t, map[string]string{"p.rego": c.text})
 			require.NotEmpty(t, got)
 			require.Equal(t, "p.rego", got[0].File)
-			require.Equal(t, c.want.Row, got[0].Row, got[0].Error())
+			require.Equal(t, c.want.Row, got[0].Row, got[0].String())
 			if c.want.Col != 0 {
-				require.Equal(t, c.want.Col, got[0].Col, got[0].Error())
+				require.Equal(t, c.want.Col, got[0].Col, got[0].String())
 			}
-			require.Equal(t, c.want.Code, got[0].Code, got[0].Error())
+			require.Equal(t, c.want.Code, got[0].Code, got[0].String())
 			require.Contains(t, got[0].Msg, c.want.Msg)
 		})
 	}

@@ -170,18 +170,21 @@ func (e *Engine) within(ctx context.Context, g *generation, w *ward, v *view) (*
 
 // refusal makes an error of a decision what its caller may see.
 func refusal(id string, err error) error {
-	var invalid *lock.InvalidError
-	if errors.As(err, &invalid) {
+	if isInvalid(err) {
 		return err
 	}
 	return &lock.PolicyError{DecisionID: id, Err: err}
 }
 
+func isInvalid(err error) bool {
+	_, ok := errors.AsType[*lock.InvalidError](err)
+	return ok
+}
+
 // kindOf names an error for the metric.
 func kindOf(err error) string {
-	var invalid *lock.InvalidError
 	switch {
-	case errors.As(err, &invalid):
+	case isInvalid(err):
 		return errorInput
 	case errors.Is(err, errNoFacts):
 		return errorFacts

@@ -168,7 +168,7 @@ func TestDecide_isOneSpan(t *testing.T) {
 	require.Equal(t, "policy.decide", spans[0].Name())
 	attributes := map[string]string{}
 	for _, a := range spans[0].Attributes() {
-		attributes[string(a.Key)] = a.Value.Emit()
+		attributes[string(a.Key)] = a.Value.String()
 	}
 	require.Equal(t, map[string]string{
 		"lockgate.decision.id": d.ID, "lockgate.decision.allow": "true", "lockgate.decision.priority": "normal",

@@ -85,7 +85,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", e.cfg.Dir, err)
 	}
-	defer watcher.Close()
+	defer func() { _ = watcher.Close() }() // it only reads
 	if err := watchTree(watcher, e.cfg.Dir); err != nil {
 		return fmt.Errorf("watch %s: %w", e.cfg.Dir, err)
 	}

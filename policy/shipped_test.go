@@ -20,10 +20,10 @@ import (
 )
 
 // shippedModules parses all shipped rego below a folder.
-func shippedModules(t testing.TB, below string) map[string]*ast.Module {
+func shippedModules(t *testing.T, below string) map[string]*ast.Module {
 	t.Helper()
 	modules := map[string]*ast.Module{}
-	require.NoError(t, fs.WalkDir(policies.Files(), below, func(name string, entry fs.DirEntry, err error) error {
+	require.NoError(t, fs.WalkDir(policies.Files(), below, func(name string, _ fs.DirEntry, err error) error {
 		if err != nil || path.Ext(name) != ".rego" {
 			return err
 		}
@@ -41,7 +41,7 @@ func shippedModules(t testing.TB, below string) map[string]*ast.Module {
 }
 
 // runTests answers the names of failed tests, and how many ran.
-func runTests(t testing.TB, modules map[string]*ast.Module) (failed []string, ran int) {
+func runTests(t *testing.T, modules map[string]*ast.Module) (failed []string, ran int) {
 	t.Helper()
 	store := inmem.NewFromObject(map[string]any{"facts": map[string]any{}})
 	txn, err := store.NewTransaction(t.Context(), storage.WriteParams)
