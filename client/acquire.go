@@ -39,7 +39,8 @@ func WithIdempotencyKey(key string) AcquireOption {
 
 // OnProgress has f called, in the goroutine of the caller, each time the gateway
 // says where the waiting request stands: once when it is queued, then at least
-// every 15 s. f must not block.
+// every 15 s. The next waiting call comes after f: it should return within a few
+// seconds.
 func OnProgress(f func(*wire.Lock)) AcquireOption {
 	return func(a *acquiring) { a.progress = f }
 }

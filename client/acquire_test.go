@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lockgate/lockgate/client"
-	"github.com/lockgate/lockgate/client/clienttest"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
@@ -28,7 +27,7 @@ func live(t *testing.T, c *client.Client) []wire.Lock {
 
 func TestAcquire_waitsUntilTheHolderLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := dial(t, clienttest.New())
+		c, _ := dial(t, newFake())
 		first, err := c.Acquire(t.Context(), ask("ann", 0, 0))
 		require.NoError(t, err)
 		time.AfterFunc(50*time.Second, func() { _, _ = c.Release(t.Context(), first.ID, first.Token) })
@@ -47,7 +46,7 @@ func TestAcquire_waitsUntilTheHolderLeaves(t *testing.T) {
 
 func TestAcquire_theWaitRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := dial(t, clienttest.New())
+		c, _ := dial(t, newFake())
 		_, err := c.Acquire(t.Context(), ask("ann", 0, 0))
 		require.NoError(t, err)
 		start := time.Now()
@@ -59,7 +58,7 @@ func TestAcquire_theWaitRunsOut(t *testing.T) {
 
 func TestAcquire_theGatewayIsAwayForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := dial(t, clienttest.New())
+		c, p := dial(t, newFake())
 		first, err := c.Acquire(t.Context(), ask("ann", 0, 0))
 		require.NoError(t, err)
 		got := make(chan *wire.Lock)
@@ -79,7 +78,7 @@ func TestAcquire_theGatewayIsAwayForAWhile(t *testing.T) {
 
 func TestAcquire_aGatewayThatDoesNotKeepCallsOpenIsNotHammered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := clienttest.New()
+		table := newFake()
 		var waits atomic.Int32
 		c, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/wait") {
@@ -98,7 +97,7 @@ func TestAcquire_aGatewayThatDoesNotKeepCallsOpenIsNotHammered(t *testing.T) {
 
 func TestAcquire_contextEndsWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := dial(t, clienttest.New())
+		c, _ := dial(t, newFake())
 		_, err := c.Acquire(t.Context(), ask("ann", 0, 0))
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -115,7 +114,7 @@ func TestAcquire_contextEndsWhileTheLockIsGranted(t *testing.T) {
 	for _, path := range []string{"/wait", "/v1/locks"} {
 		t.Run(path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				table := clienttest.New()
+				table := newFake()
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				var first *wire.Lock

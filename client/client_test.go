@@ -14,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lockgate/lockgate/client"
-	"github.com/lockgate/lockgate/client/clienttest"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
@@ -68,7 +67,7 @@ func TestCall_sendsWhoAsks(t *testing.T) {
 	var got http.Header
 	p := &inProcess{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header
-		clienttest.New().ServeHTTP(w, r)
+		newFake().ServeHTTP(w, r)
 	})}
 	c, err := client.New(client.Config{
 		URL: "http://gateway.test/", Token: "secret", UserAgent: "lockctl/1.0", HTTPClient: &http.Client{Transport: p},
@@ -103,7 +102,7 @@ func TestCall_namesTheProblem(t *testing.T) {
 			calls := 0
 			c, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				calls++
-				clienttest.Refuse(w, tt.problem)
+				refuse(w, tt.problem)
 			}))
 			_, err := c.Verify(t.Context(), "01J", 7)
 			require.ErrorIs(t, err, tt.is)
@@ -129,7 +128,7 @@ func TestCall_saysThatTheAnswerIsNoGateways(t *testing.T) {
 
 func TestRetry_repeatsWithTheSameKeyAfterTheStatedPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := clienttest.New()
+		table := newFake()
 		var keys []string
 		var at []time.Duration
 		start := time.Now()
@@ -137,7 +136,7 @@ func TestRetry_repeatsWithTheSameKeyAfterTheStatedPause(t *testing.T) {
 			keys = append(keys, r.Header.Get("Idempotency-Key"))
 			at = append(at, time.Since(start))
 			if len(keys) < 3 {
-				clienttest.Refuse(w, wire.Problem{Status: 503, Code: wire.CodeUnavailable, Title: "Unavailable", RetryAfter: 2})
+				refuse(w, wire.Problem{Status: 503, Code: wire.CodeUnavailable, Title: "Unavailable", RetryAfter: 2})
 				return
 			}
 			table.ServeHTTP(w, r)
@@ -171,7 +170,7 @@ func TestRetry_isBounded(t *testing.T) {
 func TestRetry_givesUpWhenTheGatewayAsksForTooMuchPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			clienttest.Refuse(w, wire.Problem{Status: 429, Code: wire.CodeRateLimited, Title: "Too many requests", RetryAfter: 3600})
+			refuse(w, wire.Problem{Status: 429, Code: wire.CodeRateLimited, Title: "Too many requests", RetryAfter: 3600})
 		}))
 		start := time.Now()
 		_, err := c.Status(t.Context())

@@ -72,6 +72,18 @@ func (c *Client) Events(ctx context.Context, f EventFilter) iter.Seq2[wire.Event
 // errStopped: whoever ranges over the events has enough.
 var errStopped = errors.New("stopped")
 
+// problemMessage is the kind of a message that says why there are no more.
+const problemMessage = "problem"
+
+// brokenOff reads such a message.
+func brokenOff(data string) error {
+	p := &wire.Problem{}
+	if err := json.Unmarshal([]byte(data), p); err != nil {
+		return fmt.Errorf("the reason why the events end: %w", err)
+	}
+	return &refusal{problem: p, after: time.Duration(max(p.RetryAfter, 0)) * time.Second}
+}
+
 // stream is one reader of events over all its connections.
 type stream struct {
 	client *Client
@@ -125,6 +137,9 @@ func (s *stream) take(m message, emit func(wire.Event) bool) error {
 	}
 	if m.data == "" {
 		return nil
+	}
+	if m.kind == problemMessage {
+		return brokenOff(m.data)
 	}
 	var e wire.Event
 	if err := json.Unmarshal([]byte(m.data), &e); err != nil {

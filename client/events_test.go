@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/lockgate/lockgate/client"
-	"github.com/lockgate/lockgate/client/clienttest"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
@@ -29,7 +27,7 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, r)
 	if len(s.asked) > len(s.bodies) {
-		clienttest.Refuse(w, wire.Problem{Status: 403, Code: wire.CodeDenied, Title: "Denied by policy"})
+		refuse(w, wire.Problem{Status: 403, Code: wire.CodeDenied, Title: "Denied by policy"})
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
@@ -63,13 +61,9 @@ func TestEvents_goOnAfterTheLastOneSeen(t *testing.T) {
 }
 
 func TestEvents_endWithTheContextAndWithTheLoop(t *testing.T) {
-	server := httptest.NewServer(clienttest.New())
-	defer server.Close()
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	c, err := client.New(client.Config{URL: server.URL, HTTPClient: &http.Client{Transport: transport}})
-	require.NoError(t, err)
-	_, err = c.Acquire(t.Context(), ask("ann", 0, 0))
+	c, stop := gateway()
+	defer stop()
+	_, err := c.Acquire(t.Context(), ask("ann", 0, 0))
 	require.NoError(t, err)
 
 	for e, err := range c.Events(t.Context(), client.EventFilter{After: "0"}) {
@@ -95,8 +89,20 @@ func TestEvents_aBrokenEventIsAnError(t *testing.T) {
 	}
 }
 
+func TestEvents_theGatewaySaysWhyThereAreNoMore(t *testing.T) {
+	c, _ := dial(t, &streams{bodies: []string{
+		"event: problem\ndata: {\"status\":503,\"code\":\"unavailable\",\"title\":\"Unavailable\"}\n\n",
+		"event: problem\ndata: {\"status\":422,\"code\":\"invalid\",\"title\":\"Invalid request\"}\n\n",
+	}})
+	var last error
+	for _, err := range c.Events(t.Context(), client.EventFilter{}) {
+		last = err
+	}
+	require.ErrorIs(t, last, client.ErrInvalid, "the first reason passes, the second does not")
+}
+
 func TestList_readsEveryPage(t *testing.T) {
-	c, _ := dial(t, clienttest.New())
+	c, _ := dial(t, newFake())
 	for i := range 7 {
 		_, err := c.Acquire(t.Context(), &wire.AcquireRequest{Owner: "ann", Resources: []wire.Resource{{Key: fmt.Sprint("key-", i)}}})
 		require.NoError(t, err)
@@ -116,7 +122,7 @@ func TestList_asksForWhatTheFilterSays(t *testing.T) {
 	var got string
 	c, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r.URL.RawQuery
-		clienttest.Refuse(w, wire.Problem{Status: 403, Code: wire.CodeDenied})
+		refuse(w, wire.Problem{Status: 403, Code: wire.CodeDenied})
 	}))
 	for _, err := range c.List(t.Context(), client.ListFilter{
 		Namespace: "n", Resource: "r", Prefix: "p", Owner: "o", State: "held", Priority: "high", Labels: map[string]string{"env": "prod"}, PageSize: 5,
@@ -127,7 +133,7 @@ func TestList_asksForWhatTheFilterSays(t *testing.T) {
 }
 
 func TestEndOwner_escapesItsName(t *testing.T) {
-	c, _ := dial(t, clienttest.New())
+	c, _ := dial(t, newFake())
 	owner := "atlantis:acme/infra#42 ?"
 	_, err := c.Acquire(t.Context(), ask(owner, 0, 0))
 	require.NoError(t, err)

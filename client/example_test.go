@@ -4,23 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"time"
 
 	"github.com/lockgate/lockgate/client"
-	"github.com/lockgate/lockgate/client/clienttest"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
-
-// gateway starts a gateway for an example and answers a client of it.
-func gateway() (c *client.Client, stop func()) {
-	server := httptest.NewServer(clienttest.New())
-	c, err := client.New(client.Config{URL: server.URL, HTTPClient: server.Client()})
-	if err != nil {
-		fmt.Println(err)
-	}
-	return c, server.Close
-}
 
 // vpc asks for one resource, for one owner.
 func vpc(owner string) *wire.AcquireRequest {
@@ -284,7 +272,8 @@ func ExampleClient_Events() {
 	defer stop()
 	mine, _ := c.Acquire(ctx, vpc("ci:run-7"))
 	_, _ = c.Release(ctx, mine.ID, mine.Token)
-	for e, err := range c.Events(ctx, client.EventFilter{After: "0"}) {
+	fromTheStart := client.EventFilter{After: "0"}
+	for e, err := range c.Events(ctx, fromTheStart) {
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -12,13 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lockgate/lockgate/client"
-	"github.com/lockgate/lockgate/client/clienttest"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
 func TestHold_outlivesItsLeaseUntilUnlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := clienttest.New()
+		table := newFake()
 		var renewals atomic.Int32
 		c, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/renew") {
@@ -50,7 +49,7 @@ func TestHold_isLostWhenRevoked(t *testing.T) {
 	for _, ttl := range []time.Duration{30 * time.Second, 0} {
 		t.Run(ttl.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, _ := dial(t, clienttest.New())
+				c, _ := dial(t, newFake())
 				h, err := c.Hold(t.Context(), ask("ann", ttl, 0))
 				require.NoError(t, err)
 				_, err = c.ForceRelease(t.Context(), h.Lock().ID, "rebuilding")
@@ -68,7 +67,7 @@ func TestHold_isLostWhenRevoked(t *testing.T) {
 
 func TestHold_isLostWhenTheLeaseEndsUnrenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := dial(t, clienttest.New())
+		c, p := dial(t, newFake())
 		h, err := c.Hold(t.Context(), ask("ann", time.Minute, 0))
 		require.NoError(t, err)
 		p.down.Store(true)
@@ -83,7 +82,7 @@ func TestHold_isLostWhenTheLeaseEndsUnrenewed(t *testing.T) {
 
 func TestHold_survivesAGatewayThatComesBackInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := dial(t, clienttest.New())
+		c, p := dial(t, newFake())
 		h, err := c.Hold(t.Context(), ask("ann", time.Minute, 0))
 		require.NoError(t, err)
 		p.down.Store(true)
@@ -98,7 +97,7 @@ func TestHold_survivesAGatewayThatComesBackInTime(t *testing.T) {
 // A lock without a lease ends only by the gateway's word.
 func TestHold_withoutALeaseSurvivesALongAbsence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := dial(t, clienttest.New())
+		c, p := dial(t, newFake())
 		h, err := c.Hold(t.Context(), ask("ann", 0, 0))
 		require.NoError(t, err)
 		p.down.Store(true)
@@ -112,7 +111,7 @@ func TestHold_withoutALeaseSurvivesALongAbsence(t *testing.T) {
 // Whoever is told to stop still holds the lock while stopping.
 func TestHold_isRenewedAfterItsContextEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := dial(t, clienttest.New())
+		c, _ := dial(t, newFake())
 		ctx, cancel := context.WithCancel(t.Context())
 		h, err := c.Hold(ctx, ask("ann", 10*time.Second, 0))
 		require.NoError(t, err)
@@ -128,7 +127,7 @@ func TestHold_isRenewedAfterItsContextEnded(t *testing.T) {
 // is renewed before it is handed out.
 func TestHold_knowsWhenTheLeaseBegan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := clienttest.New()
+		table := newFake()
 		c, p := dial(t, table)
 		p.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			table.ServeHTTP(w, r)
@@ -155,7 +154,7 @@ func TestHold_knowsWhenTheLeaseBegan(t *testing.T) {
 
 func TestUnlock_tellsOfALossThatNoRenewalSaw(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := dial(t, clienttest.New())
+		c, _ := dial(t, newFake())
 		h, err := c.Hold(t.Context(), ask("ann", time.Minute, 0))
 		require.NoError(t, err)
 		_, err = c.ForceRelease(t.Context(), h.Lock().ID, "rebuilding")
@@ -165,7 +164,7 @@ func TestUnlock_tellsOfALossThatNoRenewalSaw(t *testing.T) {
 }
 
 func TestHold_isRefusedLikeAcquire(t *testing.T) {
-	c, _ := dial(t, clienttest.New())
+	c, _ := dial(t, newFake())
 	_, err := c.Hold(t.Context(), &wire.AcquireRequest{Namespace: "frozen", Resources: []wire.Resource{{Key: "vpc"}}, Owner: "ann"})
 	require.ErrorIs(t, err, client.ErrDenied)
 }

@@ -112,7 +112,7 @@ func (s *Server) listDecisions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(c, http.StatusOK, &wire.DecisionList{Items: page, Next: next})
+	return writeJSON(c, http.StatusOK, &wire.DecisionList{Items: list(page), Next: next})
 }
 
 // either answers true, false, or nil for both.
@@ -152,5 +152,7 @@ func (s *Server) listPolicies(c echo.Context) error {
 	if err := s.may(c, lock.ActRead); err != nil {
 		return err
 	}
-	return writeJSON(c, http.StatusOK, s.Policies.Policies())
+	set := s.Policies.Policies()
+	set.Items, set.Reloads = list(set.Items), list(set.Reloads)
+	return writeJSON(c, http.StatusOK, &set)
 }

@@ -104,6 +104,14 @@ func traceID(parent string) string {
 	return parent[from:to]
 }
 
+// list makes an empty list of none, so that callers never meet null.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
+
 func writeJSON(c echo.Context, status int, body any) error {
 	return writeJSONAs(c, status, "application/json", body)
 }

@@ -29,7 +29,7 @@ type kind string
 const (
 	anything kind = "value"
 	object   kind = "object"
-	list     kind = "list"
+	array    kind = "list"
 	text     kind = "string"
 	number   kind = "number"
 	boolean  kind = "boolean"
@@ -57,7 +57,7 @@ func shapeOf(t reflect.Type) *shape {
 	case reflect.Map:
 		return &shape{kind: object, elem: shapeOf(t.Elem()), null: true}
 	case reflect.Slice:
-		return &shape{kind: list, elem: shapeOf(t.Elem()), null: true}
+		return &shape{kind: array, elem: shapeOf(t.Elem()), null: true}
 	case reflect.String:
 		return &shape{kind: text}
 	case reflect.Bool:
@@ -110,7 +110,7 @@ func (w *walker) value(s *shape) error {
 	switch found {
 	case object:
 		return w.object(s)
-	case list:
+	case array:
 		return w.list(s)
 	case text, number, boolean, anything:
 	}
@@ -129,7 +129,7 @@ func (w *walker) kind() kind {
 	case '{':
 		return object
 	case '[':
-		return list
+		return array
 	case '"':
 		return text
 	case 't', 'f':

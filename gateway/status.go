@@ -26,7 +26,7 @@ func (s *Server) showStatus(c echo.Context) error {
 	components := s.Health.Components()
 	return writeJSON(c, http.StatusOK, &wire.Status{
 		State:      worst(components),
-		Components: components,
+		Components: list(components),
 		Locks:      counts(&stats),
 		Build:      s.Build,
 		StartedAt:  wire.Time{Time: s.started},

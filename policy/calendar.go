@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ func newCalendar(freezes []freeze, work map[string]hours) (calendar, error) {
 
 func (f *freeze) window() (*window, error) {
 	if f.Name == "" {
-		return nil, fmt.Errorf("has no name")
+		return nil, errors.New("has no name")
 	}
 	if len(f.Environments) == 0 {
 		return nil, fmt.Errorf("%q freezes nothing: list its environments, or \"*\"", f.Name)

@@ -87,10 +87,6 @@ func parse(files []file, caps *ast.Capabilities) ([]module, error) {
 			faults = append(faults, err)
 			continue
 		}
-		if parsed == nil {
-			faults = append(faults, fault(f.path, 1, 1, "empty_module", "is empty: a rego file begins with its package"))
-			continue
-		}
 		s, err := scopeOf(parsed.Package)
 		if err != nil {
 			faults = append(faults, err)

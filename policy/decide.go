@@ -37,11 +37,14 @@ type answer struct {
 // Decide answers one decision for all resources of a question together. A
 // refusal is a decision. *lock.PolicyError means that there is none, and
 // *lock.InvalidError that the context of the question cannot be read; both
-// leave an entry in the decision log.
+// leave an entry in the decision log, unless the question is one of a list.
 //
 // The question's slices, maps and JSON stay in the decision log and must not
 // change afterwards.
 func (e *Engine) Decide(ctx context.Context, q *lock.Question) (lock.Decision, error) {
+	if q.Listed {
+		return e.decideListed(ctx, q)
+	}
 	start := time.Now()
 	ctx, span := e.tracer.Start(ctx, "policy.decide")
 	defer span.End()
@@ -61,6 +64,21 @@ func (e *Engine) Decide(ctx context.Context, q *lock.Question) (lock.Decision, e
 		allow: a.decision.Allow, err: err, trace: span.SpanContext().TraceID(),
 	})
 	describeSpan(span, q, &a)
+	return a.decision, err
+}
+
+// decideListed decides about one of the many entries of a list: counted, and
+// neither traced nor logged, or one list would fill the log.
+func (e *Engine) decideListed(ctx context.Context, q *lock.Question) (lock.Decision, error) {
+	start := time.Now()
+	g := e.current.Load()
+	a, err := e.ask(ctx, g, q)
+	a.decision.ID, a.decision.Revision = ulid.Make().String(), g.revision
+	if err != nil {
+		a.decision = lock.Decision{Summary: a.decision.Summary}
+		err = refusal(a.decision.ID, err)
+	}
+	e.metrics.observe(q.Action, &a, err, time.Since(start))
 	return a.decision, err
 }
 
@@ -152,18 +170,21 @@ func (e *Engine) within(ctx context.Context, g *generation, w *ward, v *view) (*
 
 // refusal makes an error of a decision what its caller may see.
 func refusal(id string, err error) error {
-	var invalid *lock.InvalidError
-	if errors.As(err, &invalid) {
+	if isInvalid(err) {
 		return err
 	}
 	return &lock.PolicyError{DecisionID: id, Err: err}
 }
 
+func isInvalid(err error) bool {
+	_, ok := errors.AsType[*lock.InvalidError](err)
+	return ok
+}
+
 // kindOf names an error for the metric.
 func kindOf(err error) string {
-	var invalid *lock.InvalidError
 	switch {
-	case errors.As(err, &invalid):
+	case isInvalid(err):
 		return errorInput
 	case errors.Is(err, errNoFacts):
 		return errorFacts

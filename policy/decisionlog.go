@@ -227,7 +227,7 @@ func (en *entry) input(i int, ev *event) any {
 	if err != nil {
 		return map[string]any{"error": err.Error()}
 	}
-	plain, err := ast.JSON(value)
+	plain, err := ast.JSON(value.Value)
 	if err != nil {
 		return map[string]any{"error": err.Error()}
 	}

@@ -27,39 +27,40 @@ func options() Options {
 }
 
 // folder writes files below a new directory and answers it.
-func folder(t testing.TB, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, dir, files)
+func folder(tb testing.TB, files map[string]string) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	write(tb, dir, files)
 	return dir
 }
 
-func write(t testing.TB, dir string, files map[string]string) {
-	t.Helper()
+func write(tb testing.TB, dir string, files map[string]string) {
+	tb.Helper()
 	for name, text := range files {
 		target := filepath.Join(dir, filepath.FromSlash(name))
-		require.NoError(t, os.MkdirAll(filepath.Dir(target), 0o750))
-		require.NoError(t, os.WriteFile(target, []byte(text), 0o600))
+		require.NoError(tb, os.MkdirAll(filepath.Dir(target), 0o750))
+		require.NoError(tb, os.WriteFile(target, []byte(text), 0o600))
 	}
 }
 
 // engine loads files as policy.dir.
-func engine(t testing.TB, files map[string]string, change ...func(*Config)) *Engine {
-	t.Helper()
+func engine(tb testing.TB, files map[string]string, change ...func(*Config)) *Engine {
+	tb.Helper()
 	cfg := DefaultConfig()
-	cfg.Dir = folder(t, files)
+	cfg.Dir = folder(tb, files)
+	cfg.Budget = time.Minute // a busy machine fails no test
 	for _, f := range change {
 		f(&cfg)
 	}
-	e, err := New(t.Context(), cfg, options())
-	require.NoError(t, err)
+	e, err := New(tb.Context(), cfg, options())
+	require.NoError(tb, err)
 	return e
 }
 
-func openEngine(t testing.TB) *Engine {
-	t.Helper()
-	e, err := New(t.Context(), DefaultConfig(), options())
-	require.NoError(t, err)
+func openEngine(tb testing.TB) *Engine {
+	tb.Helper()
+	e, err := New(tb.Context(), DefaultConfig(), options())
+	require.NoError(tb, err)
 	return e
 }
 
@@ -80,7 +81,7 @@ func question() *lock.Question {
 	}
 }
 
-func decide(t testing.TB, e *Engine, q *lock.Question) lock.Decision {
+func decide(t *testing.T, e *Engine, q *lock.Question) lock.Decision {
 	t.Helper()
 	d, err := e.Decide(context.Background(), q)
 	require.NoError(t, err)

@@ -49,8 +49,7 @@ func readFacts(document map[string]any) (*facts, error) {
 		Hours    map[string]hours   `json:"hours"`
 	}
 	if err := json.Unmarshal(text, &known); err != nil {
-		var kind *json.UnmarshalTypeError
-		if errors.As(err, &kind) {
+		if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return nil, fmt.Errorf("data.facts.%s must be a %s, not a %s", kind.Field, kind.Type, kind.Value)
 		}
 		return nil, fmt.Errorf("data.facts: %w", err)

@@ -19,7 +19,7 @@ type Fault struct {
 	Msg  string `json:"msg"`
 }
 
-func (f *Fault) Error() string {
+func (f *Fault) String() string {
 	switch {
 	case f.File == "":
 		return f.Msg
@@ -38,13 +38,20 @@ type LoadError struct {
 func (e *LoadError) Error() string {
 	lines := make([]string, len(e.Faults))
 	for i := range e.Faults {
-		lines[i] = e.Faults[i].Error()
+		lines[i] = e.Faults[i].String()
 	}
 	return strings.Join(lines, "\n")
 }
 
+// faultError is a Fault on its way into a LoadError.
+type faultError struct {
+	Fault
+}
+
+func (e *faultError) Error() string { return e.String() }
+
 func fault(file string, row, col int, code, msg string) error {
-	return &Fault{File: file, Row: row, Col: col, Code: code, Msg: msg}
+	return &faultError{Fault{File: file, Row: row, Col: col, Code: code, Msg: msg}}
 }
 
 func faultAt(at *ast.Location, code, msg string) Fault {
@@ -73,8 +80,8 @@ func faultsOf(err error) []Fault {
 	switch e := err.(type) { //nolint:errorlint // the tree of errors is walked node by node
 	case *LoadError:
 		return e.Faults
-	case *Fault:
-		return []Fault{*e}
+	case *faultError:
+		return []Fault{e.Fault}
 	case *ast.Error:
 		return []Fault{faultAt(e.Location, e.Code, message(e))}
 	case ast.Errors:

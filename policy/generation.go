@@ -59,6 +59,7 @@ func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
 	if err := errors.Join(factsErr, err); err != nil {
 		return nil, err
 	}
+	label(modules)
 	compiler, err := compile(modules, caps)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
 	g := &generation{
 		revision: s.digest(settings(cfg)), facts: known, memo: newMemo(), inputs: newInputBuilder(),
 		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{},
-		modules: describe(modules), warnings: warnings(compiler, modules),
+		modules: describe(modules), warnings: warnings(compiler, modules, cfg),
 	}
 	store := inmem.NewFromObjectWithOpts(map[string]any{"facts": document},
 		inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
@@ -96,17 +97,21 @@ func (g *generation) prepare(ctx context.Context, c *ast.Compiler, store storage
 			orgs[m.scope.name] = true
 		}
 	}
+	always := []string{"input.want.level"} // the algebra reads it
+	if len(orgs) > 0 {
+		always = append(always, "input.resource.org") // it chooses the ward
+	}
 	platform, err := newPlan(ctx, c, store, voices(c, modules, scopePolicy, ""))
 	if err != nil {
 		return err
 	}
-	g.platform = newWard(len(orgs) > 0, platform)
+	g.platform = newWard(always, platform)
 	for name := range orgs {
 		own, err := newPlan(ctx, c, store, voices(c, modules, scopeOrg, name))
 		if err != nil {
 			return err
 		}
-		g.orgs[name] = newWard(true, platform, own)
+		g.orgs[name] = newWard(always, platform, own)
 	}
 	g.needs = g.platform.needs()
 	for _, w := range g.orgs {
@@ -116,9 +121,9 @@ func (g *generation) prepare(ctx context.Context, c *ast.Compiler, store storage
 	return nil
 }
 
-// newWard works out the memo key: what any plan reads, what the algebra reads,
-// and, where organisations have policies, which organisation it is.
-func newWard(perOrg bool, plans ...*plan) *ward { //nolint:revive // flag-parameter: it is a fact about the generation
+// newWard works out the memo key: what any plan reads, and what is always a
+// part of it.
+func newWard(always []string, plans ...*plan) *ward {
 	w := &ward{plans: plans}
 	subs := map[string][][]string{}
 	for _, p := range plans {
@@ -126,9 +131,8 @@ func newWard(perOrg bool, plans ...*plan) *ward { //nolint:revive // flag-parame
 			subs[r.field.path()] = append(subs[r.field.path()], r.sub)
 		}
 	}
-	subs["input.want.level"] = [][]string{nil}
-	if perOrg {
-		subs["input.resource.org"] = [][]string{nil}
+	for _, path := range always {
+		subs[path] = [][]string{nil}
 	}
 	for _, f := range fields() {
 		for _, sub := range widest(subs[f.path()]) {
@@ -178,7 +182,7 @@ func (g *generation) evaluate(ctx context.Context, w *ward, v *view) (*verdict, 
 	b := newBallot(v.q.Want.Priority)
 	left := maxResultBytes
 	for _, p := range w.plans {
-		answer, err := p.eval(ctx, input, rego.EvalEvaluatedRuleTracker(tracker))
+		answer, err := p.eval(ctx, input.Value, rego.EvalEvaluatedRuleTracker(tracker))
 		if err != nil {
 			return nil, err
 		}

@@ -34,7 +34,7 @@ func newInputBuilder() *inputBuilder {
 
 // build answers the input for one resource, or why policies cannot be asked:
 // *lock.InvalidError when the caller attached what cannot be read.
-func (b *inputBuilder) build(v *view) (ast.Value, error) {
+func (b *inputBuilder) build(v *view) (*ast.Term, error) {
 	to := &termSink{}
 	input := ast.NewObjectWithCapacity(len(b.sections))
 	for i := range b.sections {
@@ -60,5 +60,5 @@ func (b *inputBuilder) build(v *view) (ast.Value, error) {
 	if to.size > maxInputBytes {
 		return nil, fmt.Errorf("the input has more than %d bytes", maxInputBytes)
 	}
-	return input, nil
+	return ast.NewTerm(input), nil
 }

@@ -55,7 +55,7 @@ func newMetrics(reg prometheus.Registerer, memoSize func() float64) *metrics {
 	}, memoSize)
 	m := &metrics{
 		hit: seconds.WithLabelValues("hit"), miss: seconds.WithLabelValues("miss"),
-		decisions: map[lock.Action]outcomes{},
+		decisions: make(map[lock.Action]outcomes, lock.ActAdmin),
 		reloads: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "lockgate_policy_reloads_total", Help: "Loads of policies and facts, by outcome.",
 		}, []string{"outcome"}),

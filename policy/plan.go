@@ -187,18 +187,6 @@ func widest(subs [][]string) [][]string {
 	return out
 }
 
-// also adds a whole field to what a key is made of.
-func also(reads []read, path string) []read {
-	for _, f := range fields() {
-		if f.path() != path {
-			continue
-		}
-		reads = slices.DeleteFunc(reads, func(r read) bool { return r.field.path() == path })
-		reads = append(reads, read{field: f})
-	}
-	return reads
-}
-
 // eval asks every voice. The answer's terms stand in the order of the voices.
 func (p *plan) eval(ctx context.Context, input ast.Value, o ...rego.EvalOption) (*ast.Array, error) {
 	results, err := p.query.Eval(ctx, append(o, rego.EvalParsedInput(input))...)

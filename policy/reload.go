@@ -26,6 +26,7 @@ func (e *Engine) Reload(ctx context.Context) (bool, error) {
 	defer e.loading.Unlock()
 	s, err := readSources(e.folder)
 	if err != nil {
+		e.attempted = ""
 		return true, e.reject(ctx, loadError(err))
 	}
 	digest := s.digest(settings(&e.cfg))
@@ -46,12 +47,13 @@ func (e *Engine) Reload(ctx context.Context) (bool, error) {
 }
 
 func (e *Engine) reject(ctx context.Context, err error) error {
-	r := ReloadResult{At: time.Now().UTC(), Faults: loadError(err).Faults}
-	if g := e.current.Load(); g != nil {
-		r.Revision = g.revision
+	g := e.current.Load()
+	if g == nil {
+		return err // at start there is nothing to fall back to
 	}
-	if last := e.history.list(); e.current.Load() != nil && len(last) > 0 && sameFaults(last[0].Faults, r.Faults) {
-		return err
+	r := ReloadResult{At: time.Now().UTC(), Revision: g.revision, Faults: loadError(err).Faults}
+	if last := e.history.list()[0]; sameFaults(last.Faults, r.Faults) {
+		return err // the folder is as unreadable as it was
 	}
 	e.metrics.reloads.WithLabelValues(outcomeError).Inc()
 	e.logger.ErrorContext(ctx, "policies refused, the last good ones stay in force",
@@ -83,7 +85,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", e.cfg.Dir, err)
 	}
-	defer watcher.Close()
+	defer func() { _ = watcher.Close() }() // it only reads
 	if err := watchTree(watcher, e.cfg.Dir); err != nil {
 		return fmt.Errorf("watch %s: %w", e.cfg.Dir, err)
 	}

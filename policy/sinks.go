@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -107,8 +108,7 @@ type keySink struct {
 const (
 	markText byte = iota + 1
 	markNumber
-	markTrue
-	markFalse
+	markFlag
 	markList
 	markMap
 	markNull
@@ -128,16 +128,12 @@ func (k *keySink) number(n int64) {
 }
 
 func (k *keySink) flag(b bool) {
-	mark := markFalse
-	if b {
-		mark = markTrue
-	}
-	k.key = append(k.key, mark)
+	k.key = strconv.AppendBool(append(k.key, markFlag), b)
 }
 
 func (k *keySink) open(mark byte, n int) {
 	k.key = append(k.key, mark)
-	k.key = binary.AppendUvarint(k.key, uint64(n))
+	k.key = binary.AppendVarint(k.key, int64(n))
 }
 
 func (k *keySink) texts(list []string) {

@@ -87,15 +87,14 @@ func (s *sources) add(folder fs.FS, name string) error {
 
 // digest names the content of the sources, together with what else decides.
 func (s *sources) digest(settings string) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%d\n", settings, len(s.rego))
+	text := fmt.Appendf(nil, "%q\n%d\n", settings, len(s.rego))
 	for _, list := range [][]file{s.rego, s.data} {
 		for _, f := range list {
-			fmt.Fprintf(h, "%q %d\n", f.path, len(f.text))
-			h.Write(f.text)
+			text = fmt.Appendf(text, "%q %x\n", f.path, sha256.Sum256(f.text))
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
 }
 
 // facts merges the data files into data.facts. Two files that state the same

@@ -3,14 +3,17 @@ package settings
 import "github.com/spf13/pflag"
 
 // AddFlags adds one flag a key of the struct that defaults points to, named as
-// in the file: --http.listen.
-func AddFlags(fs *pflag.FlagSet, defaults any) error {
+// in the file: --http.listen. Help says by path what a key is.
+func AddFlags(fs *pflag.FlagSet, defaults any, help map[string]string) error {
 	for _, k := range keys(defaults) {
 		text, err := k.text()
 		if err != nil {
 			return err
 		}
-		f := fs.VarPF(&flagValue{text: text, kind: k.kind()}, k.Path, "", "see key "+k.Path)
+		if k.isEmpty() {
+			text = ""
+		}
+		f := fs.VarPF(&flagValue{text: text, kind: k.kind()}, k.Path, "", help[k.Path])
 		if k.kind() == "bool" {
 			f.NoOptDefVal = "true"
 		}

@@ -20,6 +20,16 @@ func keys(p any) []Key {
 	return appendKeys(nil, "", reflect.ValueOf(p).Elem())
 }
 
+// Paths answers the path of every key of the struct that p points to.
+func Paths(p any) []string {
+	all := keys(p)
+	paths := make([]string, len(all))
+	for i, k := range all {
+		paths[i] = k.Path
+	}
+	return paths
+}
+
 func appendKeys(all []Key, prefix string, v reflect.Value) []Key {
 	for i := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
@@ -52,7 +62,7 @@ func (k Key) kind() string {
 		return "duration"
 	}
 	if isText(k.value) {
-		return strings.ToLower(k.value.Type().Name())
+		return "string"
 	}
 	switch k.value.Kind() { //nolint:exhaustive // the rest is written as a string
 	case reflect.Bool:
@@ -68,4 +78,23 @@ func (k Key) kind() string {
 	default:
 		return "string"
 	}
+}
+
+// isEmpty says that the key is a list or a map with nothing in it.
+func (k Key) isEmpty() bool {
+	kind := k.value.Kind()
+	return (kind == reflect.Slice || kind == reflect.Map) && k.value.Len() == 0
+}
+
+// Differences answers the paths of the keys whose values differ between two
+// structs of one type.
+func Differences(a, b any) []string {
+	var paths []string
+	theirs := keys(b)
+	for i, k := range keys(a) {
+		if !reflect.DeepEqual(k.value.Interface(), theirs[i].value.Interface()) {
+			paths = append(paths, k.Path)
+		}
+	}
+	return paths
 }

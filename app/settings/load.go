@@ -88,6 +88,7 @@ func (l *Loaded[T]) override(all []Key) error {
 }
 
 // environment reads the variables that belong to a key or to a top-level block.
+// An empty one counts as not set.
 func environment(src Sources, all []Key) *env.Env {
 	paths := map[string]string{}
 	blocks := map[string]bool{}
@@ -101,6 +102,9 @@ func environment(src Sources, all []Key) *env.Env {
 		EnvironFunc: func() []string { return src.Env },
 		TransformFunc: func(name, value string) (string, any) {
 			name = strings.TrimPrefix(name, src.Prefix)
+			if value == "" {
+				return "", nil
+			}
 			if path, ok := paths[name]; ok {
 				return path, value
 			}

@@ -13,19 +13,21 @@ import (
 
 // Schema answers the JSON schema of the struct that defaults points to. Values
 // with a text form are strings; unknown keys are not allowed, none is required.
-func Schema(defaults any, title string) ([]byte, error) {
+// Help says by path what a key is.
+func Schema(defaults any, title string, help map[string]string) ([]byte, error) {
 	r := jsonschema.Reflector{
 		FieldNameTag: "yaml", Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true, Mapper: textSchema,
 	}
 	s := r.Reflect(defaults)
 	s.Title = title
 	for _, k := range keys(defaults) {
-		if kind := k.value.Kind(); (kind == reflect.Slice || kind == reflect.Map) && k.value.Len() == 0 {
-			continue
-		}
 		p, err := property(s, k.Path)
 		if err != nil {
 			return nil, err
+		}
+		p.Description = help[k.Path]
+		if k.isEmpty() {
+			continue
 		}
 		if p.Default, err = k.schemaDefault(); err != nil {
 			return nil, err

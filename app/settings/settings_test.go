@@ -78,7 +78,7 @@ func load(t *testing.T, file string, env []string, flags ...string) (*settings.L
 	}
 	d := defaults()
 	src.Flags.Bool("verbose", false, "no setting")
-	require.NoError(t, settings.AddFlags(src.Flags, &d))
+	require.NoError(t, settings.AddFlags(src.Flags, &d, nil))
 	require.NoError(t, src.Flags.Parse(flags))
 	return settings.Load(d, src)
 }
@@ -94,7 +94,7 @@ policy: {level: high, modes: {b: high}, may_grant: [x]}
 `,
 		[]string{
 			"LOCKGATE_HTTP_SHUTDOWN_GRACE=2s", "LOCKGATE_RATE_LIMIT_BURST=2", "LOCKGATE_POLICY_MAY_GRANT=org,team", "LOCKGATE_POLICY_STRICT=true",
-			"LOCKGATE_PORT=tcp://10.0.0.1:80", "LOCKGATE_CONFIG=gate.yaml", "PATH=/bin",
+			"LOCKGATE_PORT=tcp://10.0.0.1:80", "LOCKGATE_RATE_LIMIT_SHARE=", "LOCKGATE_CONFIG=gate.yaml", "PATH=/bin",
 		},
 		"--rate_limit.burst=3", "--policy.modes=c: low", "--verbose",
 	)
@@ -226,9 +226,36 @@ func TestPrint_hidesPasswords(t *testing.T) {
 
 func TestSchema_isOfTheSameKeys(t *testing.T) {
 	d := defaults()
-	schema, err := settings.Schema(&d, "Gate")
+	schema, err := settings.Schema(&d, "Gate", map[string]string{"http.listen": "where to listen"})
 	require.NoError(t, err)
 	want, err := os.ReadFile(filepath.Join("testdata", "schema.json"))
 	require.NoError(t, err)
 	require.JSONEq(t, string(want), string(schema))
+}
+
+func TestAddFlags_showsHelpTypeAndDefault(t *testing.T) {
+	d := defaults()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	require.NoError(t, settings.AddFlags(fs, &d, map[string]string{"http.shutdown_grace": "how long calls may take"}))
+	require.Contains(t, fs.FlagUsages(), "--http.shutdown_grace duration   how long calls may take (default 20s)\n")
+	require.Contains(t, fs.FlagUsages(), "--policy.may_grant list          \n")
+}
+
+func TestDifferences_namesKeys(t *testing.T) {
+	a, b := defaults(), defaults()
+	require.Empty(t, settings.Differences(&a, &b))
+	b.HTTP.TLS.Cert, b.Policy.Modes = "x", map[string]level{"a": 2}
+	require.Equal(t, []string{"http.tls.cert_file", "policy.modes"}, settings.Differences(&a, &b))
+}
+
+func TestPrint_writesDurationsShort(t *testing.T) {
+	for text, want := range map[string]string{
+		"0s": "0s", "20s": "20s", "60s": "1m", "90s": "1m30s", "24h": "24h", "1h30m": "1h30m", "3610s": "1h0m10s", "100ms": "100ms", "10m": "10m",
+	} {
+		l, err := load(t, "", nil, "--http.shutdown_grace="+text)
+		require.NoError(t, err)
+		var out strings.Builder
+		require.NoError(t, l.Print(&out))
+		require.Regexp(t, `http.shutdown_grace +`+want+` +--http`, out.String())
+	}
 }

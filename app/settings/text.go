@@ -63,12 +63,24 @@ func (k Key) text() (string, error) {
 	}
 	switch v := v.(type) {
 	case time.Duration:
-		return v.String(), nil
+		return shortDuration(v), nil
 	case string:
 		return redacted(v), nil
 	}
 	text, err := yaml.MarshalWithOptions(v, yaml.Flow(true))
 	return strings.TrimSpace(string(text)), err
+}
+
+// shortDuration leaves out the zeros that Go prints: 24h, not 24h0m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // redacted hides the password of a URL.

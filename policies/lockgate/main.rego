@@ -37,9 +37,10 @@ allow if {
 
 # --- who speaks ------------------------------------------------------------
 
-org := input.resource.org
+# Not org: that is data.lockgate.org, where the organisations' packages are.
+organisation := input.resource.org
 
-org_name := concat("/", ["org", org])
+org_name := concat("/", ["org", organisation])
 
 default modes := {}
 
@@ -50,9 +51,7 @@ mode(name) := object.get(modes, name, "deny")
 # A policy in shadow is heard, and nothing that it says counts.
 counts(name) if mode(name) in {"deny", "warn"}
 
-default org_may_grant := false
-
-org_may_grant if org in data.operator.may_grant
+org_may_grant if organisation in data.operator.may_grant
 
 # --- grants and refusals ---------------------------------------------------
 
@@ -65,7 +64,7 @@ grants contains {"policy": name, "why": why} if {
 grants contains {"policy": org_name, "why": why} if {
 	org_may_grant
 	counts(org_name)
-	some why in data.lockgate.org[org].grant
+	some why in data.lockgate.org[organisation].grant
 }
 
 findings contains {"policy": name, "code": f.code, "msg": f.msg} if {
@@ -74,7 +73,7 @@ findings contains {"policy": name, "code": f.code, "msg": f.msg} if {
 }
 
 findings contains {"policy": org_name, "code": f.code, "msg": f.msg} if {
-	some f in data.lockgate.org[org].deny
+	some f in data.lockgate.org[organisation].deny
 }
 
 deny contains f if {
@@ -95,7 +94,7 @@ warn contains {"policy": name, "code": f.code, "msg": f.msg} if {
 
 warn contains {"policy": org_name, "code": f.code, "msg": f.msg} if {
 	counts(org_name)
-	some f in data.lockgate.org[org].warn
+	some f in data.lockgate.org[organisation].warn
 }
 
 shadow contains f if {
@@ -128,7 +127,7 @@ points contains {"policy": name, "why": p.why, "points": p.points} if {
 # overtake the others.
 points contains {"policy": org_name, "why": "weight within the organisation", "points": n} if {
 	counts(org_name)
-	n := max([-100, min([100, sum([p.points | some p in data.lockgate.org[org].points])])])
+	n := max([-100, min([100, sum([p.points | some p in data.lockgate.org[organisation].points])])])
 	n != 0
 }
 
@@ -196,5 +195,5 @@ obligations contains o if {
 
 obligations contains o if {
 	counts(org_name)
-	some o in data.lockgate.org[org].obligation
+	some o in data.lockgate.org[organisation].obligation
 }

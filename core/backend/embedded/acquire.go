@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/lockgate/lockgate/core/events"
@@ -8,25 +9,24 @@ import (
 )
 
 // acquire looks, in this order, for the request itself, for that of an earlier
-// call with the same idempotency key, for a held lock of the owner that covers everything wanted,
-// and for free resources; else it queues or refuses.
+// call with the same idempotency key, for a held lock of the owner that covers
+// everything wanted, and for free resources; else it queues or refuses.
 //
 // A newcomer with a better score than those who wait goes ahead of them, but not
 // past holders and offers. A refused one leaves an event and nothing else.
 func (t *table) acquire(s *lock.Acquire) lock.Outcome {
-	if e := t.entries[s.Lock.ID]; e != nil { // handed over again after a fault
-		return lock.Outcome{Lock: t.standing(e), Repeat: true}
-	}
 	if err := t.fault(&s.Lock); err != nil {
 		return lock.Outcome{Err: err}
 	}
-	known, err := t.recall(s.Lock.Namespace, s.Idempotency)
-	if err != nil {
-		return lock.Outcome{Err: err}
+	if e := t.entries[s.Lock.ID]; e != nil { // handed over again after a fault
+		return lock.Outcome{Lock: t.standing(e), Repeat: true}
 	}
-	if known != nil {
-		t.attend(known, s.Attend)
-		return lock.Outcome{Lock: t.standing(known), Repeat: true}
+	if call, made := t.recall(s.Lock.Namespace, s.Idempotency); made != nil {
+		if call.hash != s.Idempotency.Hash {
+			return lock.Outcome{Err: lock.ErrIdempotencyConflict}
+		}
+		t.attend(made, s.Attend)
+		return lock.Outcome{Lock: t.standing(made), Repeat: true}
 	}
 	if own := t.covering(&s.Lock); own != nil {
 		t.remember(own, s.Idempotency)
@@ -74,6 +74,9 @@ func (t *table) fault(l *lock.Lock) error {
 		}
 	}
 	add("/id", l.ID.Fault())
+	if e := t.entries[l.ID]; e != nil && (e.ns.name != l.Namespace || e.owner != l.Owner || e.subject != l.Subject) {
+		add("/id", "names another request")
+	}
 	add("/namespace", l.Namespace.Fault())
 	add("/owner", l.Owner.Fault())
 	if len(l.Resources) == 0 {
@@ -85,10 +88,25 @@ func (t *table) fault(l *lock.Lock) error {
 			add("/resources", "is not in ascending order of keys")
 		}
 	}
+	faults = append(faults, unwritable(l)...)
 	if faults == nil {
 		return nil
 	}
 	return &lock.InvalidError{Faults: faults}
+}
+
+// unwritable lists what the journal could not write so that it reads the same.
+func unwritable(l *lock.Lock) []lock.Fault {
+	var faults []lock.Fault
+	for _, r := range l.Resources {
+		if r.Mode > lock.Shared {
+			faults = append(faults, lock.Fault{Pointer: "/resources", Detail: "has an unknown mode"})
+		}
+	}
+	if l.Context != nil && !json.Valid(l.Context) {
+		faults = append(faults, lock.Fault{Pointer: "/context", Detail: "is no JSON"})
+	}
+	return faults
 }
 
 // newcomer packs a request with nothing but what its caller says of it.
@@ -97,6 +115,7 @@ func (t *table) newcomer(l *lock.Lock) *entry {
 		ID: l.ID, Resources: l.Resources, Owner: l.Owner, Subject: l.Subject, Actor: l.Actor,
 		Priority: level(l.Priority), Value: l.Value, TTL: l.TTL, MaxTTL: l.MaxTTL, Wait: l.Wait,
 		RequestedAt: t.now.time(), Decision: l.Decision, Labels: l.Labels, Context: l.Context, Trace: l.Trace,
+		Preemptible: l.Preemptible,
 	}
 	e := newEntry(t.namespace(l.Namespace), &ask)
 	e.score = t.rules.Aging.Score(e.requested.time(), int(e.value))

@@ -43,4 +43,4 @@ func (t *table) append(l lock.Lock, h happening) {
 }
 
 // cursorOf spells the sequence of an event.
-func cursorOf(seq uint64) events.Cursor { return events.Cursor(strconv.FormatUint(seq, 10)) }
+func cursorOf(seq int) events.Cursor { return events.Cursor(strconv.Itoa(seq)) }

@@ -55,6 +55,8 @@ type entry struct {
 	state    lock.State
 	priority lock.Priority
 	attended bool
+
+	preemptible bool
 }
 
 // details is the part of a request that no transition looks at.
@@ -78,7 +80,7 @@ func newEntry(ns *namespace, l *lock.Lock) *entry {
 		token: l.Token, ttl: l.TTL, maxTTL: l.MaxTTL, wait: l.Wait,
 		requested: stampOf(l.RequestedAt), waitUntil: stampOf(l.WaitUntil), offerUntil: stampOf(l.OfferUntil),
 		acquired: stampOf(l.AcquiredAt), expires: stampOf(l.ExpiresAt), endedAt: stampOf(l.EndedAt),
-		aliveUntil: stampOf(l.AliveUntil), attended: l.Attended,
+		aliveUntil: stampOf(l.AliveUntil), attended: l.Attended, preemptible: l.Preemptible,
 		value: value(l.Value), lapses: int16(min(max(l.Lapses, 0), maxLapses)),
 		state: l.State, priority: l.Priority,
 	}
@@ -101,7 +103,7 @@ func (e *entry) snapshot() lock.Lock {
 		RequestedAt: e.requested.time(), WaitUntil: e.waitUntil.time(), OfferUntil: e.offerUntil.time(),
 		AcquiredAt: e.acquired.time(), ExpiresAt: e.expires.time(), EndedAt: e.endedAt.time(),
 		Attendance: lock.Attendance{Attended: e.attended, AliveUntil: e.aliveUntil.time()},
-		Lapses:     int(e.lapses), Decision: e.decision, Labels: e.labels, Context: e.context, Trace: e.trace,
+		Lapses:     int(e.lapses), Preemptible: e.preemptible, Decision: e.decision, Labels: e.labels, Context: e.context, Trace: e.trace,
 	}
 }
 

@@ -18,11 +18,11 @@ const recent = 16 << 10
 type feed struct {
 	mu      sync.Mutex
 	newest  []*events.Event // at most recent, in order
-	tip     uint64          // sequence of the last, also when there is none
+	tip     int             // sequence of the last, also when there is none
 	changed chan struct{}   // closed and replaced whenever an event is added
 }
 
-func newFeed(tip uint64) *feed { return &feed{tip: tip, changed: make(chan struct{})} }
+func newFeed(tip int) *feed { return &feed{tip: tip, changed: make(chan struct{})} }
 
 // publish adds committed events, drops those from before the horizon, and wakes
 // whoever waits.
@@ -41,29 +41,26 @@ func (f *feed) publish(fresh []events.Event, horizon time.Time) {
 	}
 	clear(f.newest[:old])
 	f.newest = f.newest[old:]
-	f.tip += uint64(len(fresh))
+	f.tip += len(fresh)
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
 // view is what a feed knows about the events after a place.
 type view struct {
-	tip     uint64
-	first   uint64          // sequence of the oldest in memory; tip+1 when there is none
+	tip     int
+	first   int             // sequence of the oldest in memory; tip+1 when there is none
 	events  []events.Event  // of those in memory, the first after the place
 	changed <-chan struct{} // closed when there are more
 }
 
 // after answers at most limit events after a sequence.
-func (f *feed) after(seq uint64, limit int) view {
+func (f *feed) after(seq, limit int) view {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := len(f.newest)
-	v := view{tip: f.tip, first: f.tip - uint64(n) + 1, changed: f.changed}
-	skip := 0
-	if seq >= v.first {
-		skip = int(min(seq-v.first+1, uint64(n)))
-	}
+	v := view{tip: f.tip, first: f.tip - n + 1, changed: f.changed}
+	skip := min(max(seq-v.first+1, 0), n)
 	for _, e := range f.newest[skip:min(skip+limit, n)] {
 		v.events = append(v.events, *e)
 	}
@@ -71,12 +68,12 @@ func (f *feed) after(seq uint64, limit int) view {
 }
 
 // parseCursor reads what cursorOf spelled; the empty cursor is 0.
-func parseCursor(c events.Cursor) (uint64, error) {
+func parseCursor(c events.Cursor) (int, error) {
 	if c == "" {
 		return 0, nil
 	}
-	seq, err := strconv.ParseUint(string(c), 10, 64)
-	if err != nil || cursorOf(seq) != c {
+	seq, err := strconv.Atoi(string(c))
+	if err != nil || seq < 0 || cursorOf(seq) != c {
 		return 0, lock.Invalid("after", "is no cursor of the event log")
 	}
 	return seq, nil

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -42,6 +45,7 @@ type header struct {
 	Format   int `json:"format"`
 	Requests int `json:"requests"`
 	Memories int `json:"memories"`
+	Events   int `json:"events"`
 }
 
 type memoryRecord struct {
@@ -68,31 +72,75 @@ type file struct {
 	oldest stamp         // nothing is older among the kept events; 0 before the first look
 }
 
-// openFile opens or creates the file and checks that nothing in it can mislead
-// or crash who reads it.
+// openFile opens or creates the file. It reads all of an old one first, to check
+// that nothing in it can mislead or crash who works with it.
 func openFile(path string, keep time.Duration) (*file, error) {
-	if err := inspect(path); err != nil {
-		return nil, damaged(path, err)
+	if err := inspectFile(path); err != nil {
+		return nil, err
 	}
 	f := &file{path: path, keep: keep}
-	err := guard(func() (err error) {
-		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
-		})
-		return err
-	})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s is in use by another process: stop that one, or name another file", path)
-	case errors.As(err, new(*pageFault)):
-		return nil, damaged(path, err)
-	case err != nil:
-		return nil, fmt.Errorf("open the lock table: %w", err)
+	var err error
+	if f.db, err = openBolt(path, false); err != nil {
+		return nil, err
 	}
 	if err := f.prepare(); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
+}
+
+// inspectFile inspects a file while no other process can write to it. One that
+// is not there, or empty, has nothing to inspect.
+func inspectFile(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("open the lock table: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("open the lock table: %s is a directory: name a file in it", path)
+	case info.Size() == 0:
+		return nil
+	}
+	// A read-only open takes the lock and looks at nothing but the meta pages.
+	db, err := openBolt(path, true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	pages, err := os.Open(filepath.Clean(path))
+	if err != nil {
+		return fmt.Errorf("open the lock table: %w", err)
+	}
+	defer func() { _ = pages.Close() }()
+	if info, err = pages.Stat(); err != nil {
+		return fmt.Errorf("open the lock table: %w", err)
+	}
+	if err := inspect(pages, info.Size()); err != nil {
+		return damaged(path, err)
+	}
+	return nil
+}
+
+func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
+	var db *bbolt.DB
+	err := guard(func() (err error) {
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoStatistics: true, ReadOnly: readOnly,
+		})
+		return err
+	})
+	var system *fs.PathError
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("%s is in use by another process: stop that one, or name another file", path)
+	case errors.As(err, &system):
+		return nil, fmt.Errorf("open the lock table: %w", err)
+	case err != nil:
+		return nil, damaged(path, err)
+	}
+	return db, nil
 }
 
 // prepare lays out a new file and checks the version of an old one.
@@ -153,7 +201,10 @@ func (f *file) load() (state, error) {
 			return fmt.Errorf("it has %d requests and %d idempotency keys, but %d and %d were written",
 				len(s.locks), len(s.memories), h.Requests, h.Memories)
 		}
-		return s.check()
+		if err := s.check(); err != nil {
+			return err
+		}
+		return checkLog(tx.Bucket(eventsBucket()), &h)
 	})
 	if err != nil {
 		return state{}, damaged(f.path, err)
@@ -192,16 +243,18 @@ func (f *file) commit(c *changes, m marks) error {
 	h, oldest := f.header, f.oldest
 	h.marks = m
 	err := f.update(func(tx *bbolt.Tx) error {
-		if err := h.write(tx, c); err != nil {
-			return err
-		}
 		log := tx.Bucket(eventsBucket())
 		if err := appendEvents(log, c.events, m.Tip); err != nil {
 			return err
 		}
-		var err error
-		oldest, err = trim(log, oldest, m.Clock-stamp(f.keep.Milliseconds()), max(minTrim, 2*len(c.events)))
-		return err
+		old := trimmer{oldest: oldest, horizon: m.Clock - stamp(f.keep.Milliseconds()), limit: max(minTrim, 2*len(c.events))}
+		dropped, err := old.trim(log)
+		if err != nil {
+			return err
+		}
+		oldest = old.oldest
+		h.Events += len(c.events) - dropped
+		return h.write(tx, c)
 	})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)
@@ -279,4 +332,9 @@ func put(b *bbolt.Bucket, key []byte, record any) error {
 	return b.Put(key, seal(key, text))
 }
 
-func sequenceKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+// sequenceKey keeps events in order: bbolt compares keys byte by byte.
+func sequenceKey(seq int) []byte {
+	key := make([]byte, 8)
+	_, _ = binary.Encode(key, binary.BigEndian, int64(seq)) // 8 bytes always do
+	return key
+}

@@ -14,7 +14,7 @@ type journal interface {
 	// commit makes changes durable together with the marks after them.
 	commit(c *changes, m marks) error
 	// events answers at most limit kept events after a sequence, in order.
-	events(after uint64, limit int) ([]events.Event, error)
+	events(after, limit int) ([]events.Event, error)
 	close() error
 }
 
@@ -22,7 +22,7 @@ type journal interface {
 type marks struct {
 	Clock stamp      `json:"clock"` // newest time seen, in milliseconds since 1970
 	Token lock.Token `json:"token"` // largest token handed out
-	Tip   uint64     `json:"tip"`   // sequence of the newest event
+	Tip   int        `json:"tip"`   // sequence of the newest event
 }
 
 // state is everything but the events.
@@ -37,10 +37,10 @@ type state struct {
 // feed holds are gone.
 type volatile struct{}
 
-func (volatile) load() (state, error)                       { return state{}, nil }
-func (volatile) commit(*changes, marks) error               { return nil }
-func (volatile) events(uint64, int) ([]events.Event, error) { return nil, nil }
-func (volatile) close() error                               { return nil }
+func (volatile) load() (state, error)                    { return state{}, nil }
+func (volatile) commit(*changes, marks) error            { return nil }
+func (volatile) events(int, int) ([]events.Event, error) { return nil, nil }
+func (volatile) close() error                            { return nil }
 
 // restore builds the table of a loaded state.
 func restore(s *state, rules lock.Rules) *table {

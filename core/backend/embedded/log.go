@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -13,48 +14,72 @@ import (
 const minTrim = 256
 
 // appendEvents puts the events of one commit, of which the last has sequence tip.
-func appendEvents(log *bbolt.Bucket, fresh []events.Event, tip uint64) error {
+func appendEvents(log *bbolt.Bucket, fresh []events.Event, tip int) error {
 	log.FillPercent = 1 // keys only ever grow
-	first := tip - uint64(len(fresh)) + 1
+	first := tip - len(fresh) + 1
 	for i := range fresh {
 		e := &fresh[i]
 		record := eventRecord{
 			Type: e.Type, Time: stampOf(e.Time), Before: e.Before, Reason: e.Reason, By: e.By, Lock: e.Lock,
 		}
-		if err := put(log, sequenceKey(first+uint64(i)), &record); err != nil {
+		if err := put(log, sequenceKey(first+i), &record); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// trim drops at most limit events from before the horizon. It looks only when
-// oldest, which it answers for the next time, says that there are any.
-func trim(log *bbolt.Bucket, oldest, horizon stamp, limit int) (stamp, error) {
-	if oldest >= horizon {
-		return oldest, nil
+// checkLog checks that the log is whole: every sequence from the first that is
+// kept to the newest.
+func checkLog(log *bbolt.Bucket, h *header) error {
+	next, n := h.Tip-h.Events+1, 0
+	c := log.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if !bytes.Equal(k, sequenceKey(next)) {
+			return fmt.Errorf("event %d is gone from its log", next)
+		}
+		next++
+		n++
+	}
+	if n != h.Events {
+		return fmt.Errorf("it has %d events, but %d were written", n, h.Events)
+	}
+	return nil
+}
+
+// trimmer drops the oldest events of a log, a few at a time.
+type trimmer struct {
+	oldest  stamp // no event is older; nothing is looked at before that is due
+	horizon stamp // what is older is dropped
+	limit   int
+}
+
+func (t *trimmer) trim(log *bbolt.Bucket) (dropped int, err error) {
+	if t.oldest >= t.horizon {
+		return 0, nil
 	}
 	c := log.Cursor()
-	for k, v := c.First(); k != nil; k, v = c.First() {
+	for k, v := c.First(); k != nil && dropped < t.limit; k, v = c.First() {
 		var r struct {
 			Time stamp `json:"time"`
 		}
 		if err := unseal(k, v, &r); err != nil {
 			return 0, err
 		}
-		if r.Time >= horizon || limit == 0 {
-			return r.Time, nil
+		t.oldest = r.Time
+		if r.Time >= t.horizon {
+			return dropped, nil
 		}
 		if err := c.Delete(); err != nil {
 			return 0, err
 		}
-		limit--
+		dropped++
 	}
-	return oldest, nil
+	return dropped, nil
 }
 
 // events implements journal. It may run beside a commit.
-func (f *file) events(after uint64, limit int) ([]events.Event, error) {
+func (f *file) events(after, limit int) ([]events.Event, error) {
 	var found []events.Event
 	err := f.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(eventsBucket()).Cursor()
@@ -74,7 +99,8 @@ func (f *file) events(after uint64, limit int) ([]events.Event, error) {
 }
 
 func readEvent(key, value []byte) (events.Event, error) {
-	if len(key) != 8 {
+	var seq int64
+	if n, err := binary.Decode(key, binary.BigEndian, &seq); err != nil || n != len(key) {
 		return events.Event{}, fmt.Errorf("record %q: its key is no sequence", key)
 	}
 	var r eventRecord
@@ -82,7 +108,7 @@ func readEvent(key, value []byte) (events.Event, error) {
 		return events.Event{}, err
 	}
 	return events.Event{
-		Cursor: cursorOf(binary.BigEndian.Uint64(key)), Type: r.Type, Time: r.Time.time(),
+		Cursor: cursorOf(int(seq)), Type: r.Type, Time: r.Time.time(),
 		Namespace: r.Lock.Namespace, Lock: r.Lock, Before: r.Before, Reason: r.Reason, By: r.By,
 	}, nil
 }

@@ -48,18 +48,14 @@ func (m *memories) drop(n *memory) {
 	m.byTime.remove(n)
 }
 
-// recall answers the request that an earlier call with this key made, nil when
-// there was none or the request has been forgotten since, or
-// [lock.ErrIdempotencyConflict] when that call had another body.
-func (t *table) recall(ns lock.Namespace, i lock.Idempotency) (*entry, error) {
-	m := t.memories.byCall[call{ns, i.Key}]
+// recall answers what an earlier call with this key left behind, and the request
+// it made; nothing once that request has been forgotten.
+func (t *table) recall(ns lock.Namespace, i lock.Idempotency) (m *memory, made *entry) {
+	m = t.memories.byCall[call{ns, i.Key}]
 	if i.Key == "" || m == nil || t.entries[m.id] == nil {
 		return nil, nil
 	}
-	if m.hash != i.Hash {
-		return nil, lock.ErrIdempotencyConflict
-	}
-	return t.entries[m.id], nil
+	return m, t.entries[m.id]
 }
 
 // remember ties a call to the request it made.

@@ -4,7 +4,7 @@ import "github.com/lockgate/lockgate/core/events"
 
 // reader is one call for the events after a place.
 type reader struct {
-	from  uint64
+	from  int
 	limit int
 	fresh bool // the empty cursor: what is gone was never promised
 	lost  bool // the log never reached the cursor
@@ -12,7 +12,7 @@ type reader struct {
 
 // newReader reads a cursor. One beyond the tip is from another life of the log,
 // such as a newer copy of the file: its reader gets a gap, then all that is kept.
-func newReader(after events.Cursor, limit int, tip uint64) (*reader, error) {
+func newReader(after events.Cursor, limit, tip int) (*reader, error) {
 	from, err := parseCursor(after)
 	if err != nil {
 		return nil, err

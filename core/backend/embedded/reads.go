@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"encoding/base64"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -235,8 +234,8 @@ func (t *table) facts(q *lock.FactsQuery) []lock.Facts {
 
 func (t *table) stats() lock.Stats {
 	s := lock.Stats{
-		Held: t.held, Offered: t.offered,
-		Queued: map[lock.Priority]int{}, OldestWait: map[lock.Priority]time.Duration{},
+		Held: t.held, Offered: t.offered, Namespaces: len(t.live.byNamespace),
+		Queued: make(map[lock.Priority]int), OldestWait: make(map[lock.Priority]time.Duration),
 	}
 	for p, waiting := range t.queued {
 		s.Queued[p] = waiting.len()
@@ -244,7 +243,6 @@ func (t *table) stats() lock.Stats {
 			s.OldestWait[p] = t.since(oldest.requested)
 		}
 	}
-	s.Namespaces = len(slices.Collect(maps.Keys(t.live.byNamespace)))
 	return s
 }
 

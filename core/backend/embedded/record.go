@@ -83,10 +83,10 @@ func (s *state) check() error {
 	return nil
 }
 
-// pageFault is a page that bbolt could not make sense of.
-type pageFault struct{ cause any }
+// pageError is a page that bbolt could not make sense of.
+type pageError struct{ cause any }
 
-func (p *pageFault) Error() string { return fmt.Sprintf("a page is damaged: %v", p.cause) }
+func (p *pageError) Error() string { return fmt.Sprintf("a page is damaged: %v", p.cause) }
 
 // guard turns what bbolt does about damaged pages, a panic or a fault in the
 // mapped file, into an error.
@@ -94,7 +94,7 @@ func guard(do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = &pageFault{cause}
+			err = &pageError{cause}
 		}
 	}()
 	return do()

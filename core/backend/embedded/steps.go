@@ -199,7 +199,7 @@ func (t *table) deny(s *lock.Deny) lock.Outcome {
 	if faults := unwritable(&s.Lock); faults != nil {
 		return lock.Outcome{Err: &lock.InvalidError{Faults: faults}}
 	}
-	denied := newEntry(&namespace{name: s.Lock.Namespace}, &s.Lock)
+	denied := newEntry(t.namespace(s.Lock.Namespace), &s.Lock)
 	denied.priority, denied.state = level(s.Lock.Priority), lock.Denied
 	denied.requested, denied.endedAt = t.now, t.now
 	t.record(denied, happening{what: events.LockDenied})

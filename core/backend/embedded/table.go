@@ -14,7 +14,7 @@ type table struct {
 	rules lock.Rules
 	now   stamp      // time of the running batch
 	token lock.Token // largest token ever handed out
-	tip   uint64     // sequence of the newest event
+	tip   int        // sequence of the newest event
 
 	entries    map[lock.ID]*entry
 	live       index
@@ -33,8 +33,7 @@ type table struct {
 // namespace counts what policies ask for. It stays while anything names it.
 type namespace struct {
 	name      lock.Namespace
-	entries   int // known requests, live and ended
-	live      int
+	entries   int                // known requests, live and ended
 	bySubject map[string]int     // held locks
 	byOwner   map[lock.Owner]int // held locks
 }
@@ -45,11 +44,11 @@ func newTable(rules lock.Rules) *table {
 		entries:    map[lock.ID]*entry{},
 		live:       newIndex(),
 		ended:      newIndex(),
-		namespaces: map[lock.Namespace]*namespace{},
+		namespaces: make(map[lock.Namespace]*namespace),
 		resources:  ranked[*resource]{less: byName},
 		agenda:     ranked[*entry]{less: byDue},
 		memories:   newMemories(),
-		queued:     map[lock.Priority]*ranked[*entry]{},
+		queued:     make(map[lock.Priority]*ranked[*entry]),
 	}
 	for _, p := range lock.Priorities() {
 		t.queued[p] = &ranked[*entry]{less: byAge}
@@ -61,6 +60,7 @@ func newTable(rules lock.Rules) *table {
 // enter puts a new request into the table.
 func (t *table) enter(e *entry) {
 	t.entries[e.id] = e
+	t.namespaces[e.ns.name] = e.ns
 	e.ns.entries++
 	t.attach(e)
 }
@@ -115,7 +115,6 @@ func (t *table) attach(e *entry) {
 	}
 	e.score = t.rules.Aging.Score(e.requested.time(), int(e.value))
 	t.live.add(e)
-	e.ns.live++
 	t.tally(e, 1)
 	for _, r := range e.resources {
 		res := t.resource(e.ns.name, r.Key)
@@ -135,7 +134,6 @@ func (t *table) detach(e *entry) {
 		return
 	}
 	t.live.remove(e)
-	e.ns.live--
 	t.tally(e, -1)
 	for _, r := range e.resources {
 		res := t.resource(e.ns.name, r.Key)
@@ -184,7 +182,6 @@ func (t *table) namespace(name lock.Namespace) *namespace {
 	ns := t.namespaces[name]
 	if ns == nil {
 		ns = &namespace{name: name, bySubject: map[string]int{}, byOwner: map[lock.Owner]int{}}
-		t.namespaces[name] = ns
 	}
 	return ns
 }
@@ -210,7 +207,7 @@ type index struct {
 func newIndex() index {
 	return index{
 		all:         ranked[*entry]{less: byID},
-		byNamespace: map[lock.Namespace]*ranked[*entry]{},
+		byNamespace: make(map[lock.Namespace]*ranked[*entry]),
 		byOwner:     map[lock.Owner]*ranked[*entry]{},
 	}
 }

@@ -7,14 +7,27 @@
 # scope: package
 package lockgate.lib.registry
 
-default qualified := false
-
+# METADATA
+# title: Keys of no namespace in particular
+# labels: {rule: registry.qualified.default}
 qualified if input.resource.namespace in {"", "default"}
 
+# METADATA
+# title: Keys that begin with their namespace
+# labels: {rule: registry.qualified.prefix}
 qualified if startswith(input.resource.key, concat("", [input.resource.namespace, "/"]))
 
+# METADATA
+# title: The name of a key that stands for itself
+# labels: {rule: registry.name.key}
 name := input.resource.key if qualified
 
+# METADATA
+# title: The name of a key within its namespace
+# labels: {rule: registry.name.namespace}
 name := concat("/", [input.resource.namespace, input.resource.key]) if not qualified
 
+# METADATA
+# title: The project of the resource
+# labels: {rule: registry.project}
 project := data.facts.projects[name]

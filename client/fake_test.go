@@ -1,8 +1,4 @@
-// Package clienttest is a gateway in memory for tests of programs that use
-// package client: one exclusive lock table with first come, first served, and a
-// clock that follows testing/synctest. It knows no policy: the namespace
-// "frozen" is denied, everything else allowed.
-package clienttest
+package client_test
 
 import (
 	"encoding/json"
@@ -16,21 +12,21 @@ import (
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
-// Gateway is an http.Handler with its own lock table.
-type Gateway struct {
+// fake is a gateway in memory whose clock follows testing/synctest, which the
+// real one's network, store and policy engine cannot: one exclusive lock table,
+// first come, first served. The namespace "frozen" is denied.
+type fake struct {
 	mux *http.ServeMux
 
 	mu      sync.Mutex
 	locks   []*wire.Lock
 	keys    map[string]*wire.Lock // by idempotency key
-	events  []wire.Event
 	tokens  int64
 	changed chan struct{} // closed and replaced at every change
 }
 
-// New makes an empty lock table.
-func New() *Gateway {
-	g := &Gateway{mux: http.NewServeMux(), keys: map[string]*wire.Lock{}, changed: make(chan struct{})}
+func newFake() *fake {
+	g := &fake{mux: http.NewServeMux(), keys: map[string]*wire.Lock{}, changed: make(chan struct{})}
 	g.mux.HandleFunc("POST /v1/locks", g.acquire)
 	g.mux.HandleFunc("GET /v1/locks", g.list)
 	g.mux.HandleFunc("GET /v1/locks/{id}", g.get)
@@ -38,19 +34,11 @@ func New() *Gateway {
 	g.mux.HandleFunc("POST /v1/locks/{id}/renew", g.renew)
 	g.mux.HandleFunc("POST /v1/locks/{id}/verify", g.verify)
 	g.mux.HandleFunc("DELETE /v1/locks/{id}", g.release)
-	g.mux.HandleFunc("PATCH /v1/locks/{id}", g.patch)
 	g.mux.HandleFunc("DELETE /v1/owners/{owner}/locks", g.endOwner)
-	g.mux.HandleFunc("GET /v1/queues", g.queues)
-	g.mux.HandleFunc("GET /v1/events", g.follow)
-	g.mux.HandleFunc("POST /v1/decisions", g.decide)
-	g.mux.HandleFunc("GET /v1/decisions", g.decisions)
-	g.mux.HandleFunc("GET /v1/decisions/{id}", g.decision)
-	g.mux.HandleFunc("GET /v1/status", g.status)
 	return g
 }
 
-// ServeHTTP answers as a gateway does.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }
+func (g *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }
 
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
@@ -58,8 +46,8 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// Refuse answers with a problem.
-func Refuse(w http.ResponseWriter, p wire.Problem) {
+// refuse answers with a problem.
+func refuse(w http.ResponseWriter, p wire.Problem) {
 	p.Type = wire.ProblemType + p.Code
 	w.Header().Set("Content-Type", "application/problem+json")
 	if p.RetryAfter > 0 {
@@ -69,14 +57,13 @@ func Refuse(w http.ResponseWriter, p wire.Problem) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-func (g *Gateway) broadcast() {
+func (g *fake) broadcast() {
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// move changes the state of a lock and records the event.
-func (g *Gateway) move(l *wire.Lock, state, event string) {
-	before := l.State
+// move changes the state of a lock.
+func (g *fake) move(l *wire.Lock, state string) {
 	l.State = state
 	switch state {
 	case "held":
@@ -88,22 +75,12 @@ func (g *Gateway) move(l *wire.Lock, state, event string) {
 	default:
 		l.Ended = now()
 	}
-	g.record(l, before, event)
-}
-
-func (g *Gateway) record(l *wire.Lock, before, event string) {
-	snapshot := *l
-	g.events = append(g.events, wire.Event{
-		SpecVersion: "1.0", ID: strconv.Itoa(len(g.events) + 1), Source: "memory", Type: wire.EventType + event,
-		Subject: l.ID, Time: now(), DataContentType: "application/json", DataSchema: wire.EventSchema,
-		Data: wire.EventData{Lock: &snapshot, Before: before, After: l.State, Reason: l.Reason},
-	})
 	g.broadcast()
 }
 
 func now() wire.Time { return wire.Time{Time: time.Now().UTC()} }
 
-func (g *Gateway) lease(l *wire.Lock) {
+func (g *fake) lease(l *wire.Lock) {
 	l.Expires = wire.Time{}
 	if l.TTL > 0 {
 		l.Expires = wire.Time{Time: time.Now().UTC().Add(time.Duration(l.TTL))}
@@ -112,13 +89,13 @@ func (g *Gateway) lease(l *wire.Lock) {
 
 // settle ends what ran out, gives what is free to who waits for it, and works
 // out the positions.
-func (g *Gateway) settle() {
+func (g *fake) settle() {
 	for _, l := range g.locks {
 		switch {
 		case l.State == "held" && !l.Expires.IsZero() && !time.Now().Before(l.Expires.Time):
-			g.move(l, "expired", "lock_expired")
+			g.move(l, "expired")
 		case l.State == "queued" && !time.Now().Before(l.Until.Time):
-			g.move(l, "timed_out", "queue_timeout")
+			g.move(l, "timed_out")
 		}
 	}
 	for _, l := range g.locks {
@@ -126,7 +103,7 @@ func (g *Gateway) settle() {
 			continue
 		}
 		if g.block(l); len(l.BlockedBy) == 0 {
-			g.move(l, "held", "lock_acquired")
+			g.move(l, "held")
 		}
 	}
 	for _, l := range g.locks {
@@ -134,7 +111,7 @@ func (g *Gateway) settle() {
 	}
 }
 
-func (g *Gateway) block(l *wire.Lock) {
+func (g *fake) block(l *wire.Lock) {
 	l.Position, l.BlockedBy, l.BlockedByTotal = 0, []wire.Blocker{}, 0
 	if l.State != "queued" {
 		return
@@ -170,14 +147,14 @@ func shares(a, b *wire.Lock) (string, bool) {
 	return "", false
 }
 
-func (g *Gateway) acquire(w http.ResponseWriter, r *http.Request) {
+func (g *fake) acquire(w http.ResponseWriter, r *http.Request) {
 	var ask wire.AcquireRequest
 	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil || ask.Owner == "" || len(ask.Resources) == 0 {
-		Refuse(w, wire.Problem{Status: 422, Code: wire.CodeInvalid, Title: "Invalid request", Errors: []wire.FieldError{{Pointer: "/owner", Detail: "is empty"}}})
+		refuse(w, wire.Problem{Status: 422, Code: wire.CodeInvalid, Title: "Invalid request", Errors: []wire.FieldError{{Pointer: "/owner", Detail: "is empty"}}})
 		return
 	}
 	if ask.Namespace == "frozen" {
-		Refuse(w, wire.Problem{
+		refuse(w, wire.Problem{
 			Status: 403, Code: wire.CodeDenied, Title: "Denied by policy", DecisionID: "01JDB00000000000000000FROZ",
 			Detail:  "the namespace is frozen until Monday",
 			Reasons: []wire.Reason{{Policy: "freeze", Code: "frozen", Msg: "the namespace is frozen until Monday"}},
@@ -205,7 +182,7 @@ func (g *Gateway) acquire(w http.ResponseWriter, r *http.Request) {
 }
 
 // enter makes the request, or finds the lock that its owner has already.
-func (g *Gateway) enter(ask *wire.AcquireRequest) (*wire.Lock, int) {
+func (g *fake) enter(ask *wire.AcquireRequest) (*wire.Lock, int) {
 	l := &wire.Lock{
 		ID: fmt.Sprintf("01JDA%021d", len(g.locks)+1), Namespace: ask.Namespace, Owner: ask.Owner, Subject: "anonymous",
 		Priority: "normal", Value: 400, TTL: ask.TTL, Wait: ask.Wait, Requested: now(), Labels: ask.Labels,
@@ -226,11 +203,11 @@ func (g *Gateway) enter(ask *wire.AcquireRequest) (*wire.Lock, int) {
 	l.Until = wire.Time{Time: time.Now().Add(time.Duration(l.Wait))}
 	g.locks = append(g.locks, l)
 	if g.block(l); len(l.BlockedBy) == 0 {
-		g.move(l, "held", "lock_acquired")
+		g.move(l, "held")
 	} else if l.Wait == 0 {
-		g.move(l, "cancelled", "lock_failed")
+		g.move(l, "cancelled")
 	} else {
-		g.move(l, "queued", "queued_request")
+		g.move(l, "queued")
 	}
 	return l, http.StatusCreated
 }
@@ -242,22 +219,22 @@ func ended(w http.ResponseWriter, l *wire.Lock) {
 		b := l.BlockedBy[0]
 		detail = fmt.Sprintf("%q is locked by %s", b.Resource, b.Owner)
 	}
-	Refuse(w, wire.Problem{Status: 423, Code: wire.CodeLocked, Title: "Locked", Detail: detail, LockID: l.ID, State: l.State, BlockedBy: l.BlockedBy})
+	refuse(w, wire.Problem{Status: 423, Code: wire.CodeLocked, Title: "Locked", Detail: detail, LockID: l.ID, State: l.State, BlockedBy: l.BlockedBy})
 }
 
 // find answers a lock; the caller holds the mutex.
-func (g *Gateway) find(w http.ResponseWriter, r *http.Request) *wire.Lock {
+func (g *fake) find(w http.ResponseWriter, r *http.Request) *wire.Lock {
 	g.settle()
 	for _, l := range g.locks {
 		if l.ID == r.PathValue("id") {
 			return l
 		}
 	}
-	Refuse(w, wire.Problem{Status: 404, Code: wire.CodeNotFound, Title: "No such lock"})
+	refuse(w, wire.Problem{Status: 404, Code: wire.CodeNotFound, Title: "No such lock"})
 	return nil
 }
 
-func (g *Gateway) wait(w http.ResponseWriter, r *http.Request) {
+func (g *fake) wait(w http.ResponseWriter, r *http.Request) {
 	timeout, _ := time.ParseDuration(r.URL.Query().Get("timeout"))
 	deadline := time.Now().Add(timeout)
 	for {
@@ -293,7 +270,7 @@ func (g *Gateway) wait(w http.ResponseWriter, r *http.Request) {
 }
 
 // next is when something ends by itself, at the latest the deadline.
-func (g *Gateway) next(deadline time.Time) time.Time {
+func (g *fake) next(deadline time.Time) time.Time {
 	for _, l := range g.locks {
 		switch {
 		case l.State == "held" && !l.Expires.IsZero() && l.Expires.Before(deadline):
@@ -305,7 +282,7 @@ func (g *Gateway) next(deadline time.Time) time.Time {
 	return deadline
 }
 
-func (g *Gateway) get(w http.ResponseWriter, r *http.Request) {
+func (g *fake) get(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if l := g.find(w, r); l != nil {
@@ -314,7 +291,7 @@ func (g *Gateway) get(w http.ResponseWriter, r *http.Request) {
 }
 
 // withToken runs f on the lock if the body carries its live token.
-func (g *Gateway) withToken(w http.ResponseWriter, r *http.Request, f func(*wire.Lock, *wire.TokenRequest)) {
+func (g *fake) withToken(w http.ResponseWriter, r *http.Request, f func(*wire.Lock, *wire.TokenRequest)) {
 	var body wire.TokenRequest
 	_ = json.NewDecoder(r.Body).Decode(&body)
 	g.mu.Lock()
@@ -331,24 +308,23 @@ func (g *Gateway) withToken(w http.ResponseWriter, r *http.Request, f func(*wire
 }
 
 func stale(w http.ResponseWriter, l *wire.Lock) {
-	Refuse(w, wire.Problem{Status: 409, Code: wire.CodeStaleToken, Title: "Stale token", Detail: "the token is not the live one", LockID: l.ID, State: l.State})
+	refuse(w, wire.Problem{Status: 409, Code: wire.CodeStaleToken, Title: "Stale token", Detail: "the token is not the live one", LockID: l.ID, State: l.State})
 }
 
-func (g *Gateway) renew(w http.ResponseWriter, r *http.Request) {
+func (g *fake) renew(w http.ResponseWriter, r *http.Request) {
 	g.withToken(w, r, func(l *wire.Lock, body *wire.TokenRequest) {
 		if body.TTL != nil {
 			l.TTL = *body.TTL
 		}
 		g.lease(l)
-		g.record(l, l.State, "lock_renewed")
 	})
 }
 
-func (g *Gateway) verify(w http.ResponseWriter, r *http.Request) {
+func (g *fake) verify(w http.ResponseWriter, r *http.Request) {
 	g.withToken(w, r, func(*wire.Lock, *wire.TokenRequest) {})
 }
 
-func (g *Gateway) release(w http.ResponseWriter, r *http.Request) {
+func (g *fake) release(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.find(w, r)
@@ -358,38 +334,27 @@ func (g *Gateway) release(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.URL.Query().Get("force") == "true":
 		l.Reason = r.URL.Query().Get("reason")
-		g.move(l, "revoked", "lock_revoked")
+		g.move(l, "revoked")
 	case l.State == "queued":
-		g.move(l, "cancelled", "lock_failed")
+		g.move(l, "cancelled")
 	case l.Token != token:
 		stale(w, l)
 		return
 	case l.State == "held":
-		g.move(l, "released", "lock_released")
+		g.move(l, "released")
 	}
 	g.settle()
 	answer(w, http.StatusOK, l)
 }
 
-func (g *Gateway) patch(w http.ResponseWriter, r *http.Request) {
-	var body wire.PatchRequest
-	_ = json.NewDecoder(r.Body).Decode(&body)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if l := g.find(w, r); l != nil {
-		l.Priority = body.Priority
-		answer(w, http.StatusOK, l)
-	}
-}
-
-func (g *Gateway) endOwner(w http.ResponseWriter, r *http.Request) {
+func (g *fake) endOwner(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.settle()
 	done := wire.LockList{Items: []wire.Lock{}}
 	for _, l := range g.locks {
 		if l.Owner == r.PathValue("owner") && (l.State == "held" || l.State == "queued") {
-			g.move(l, "released", "lock_released")
+			g.move(l, "released")
 			done.Items = append(done.Items, *l)
 		}
 	}
@@ -397,7 +362,7 @@ func (g *Gateway) endOwner(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, done)
 }
 
-func (g *Gateway) list(w http.ResponseWriter, r *http.Request) {
+func (g *fake) list(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.settle()
@@ -416,103 +381,4 @@ func (g *Gateway) list(w http.ResponseWriter, r *http.Request) {
 		page.Items = append(page.Items, *l)
 	}
 	answer(w, http.StatusOK, page)
-}
-
-func (g *Gateway) queues(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.settle()
-	byKey := map[string]*wire.Queue{}
-	var order []string
-	for _, l := range g.locks {
-		for _, res := range l.Resources {
-			q := byKey[res.Key]
-			if q == nil {
-				q = &wire.Queue{Namespace: l.Namespace, Resource: res.Key, Holders: []wire.Lock{}, Waiters: []wire.Waiter{}}
-				byKey[res.Key] = q
-				order = append(order, res.Key)
-			}
-			switch l.State {
-			case "held":
-				q.Holders = append(q.Holders, *l)
-			case "queued":
-				q.Waiters = append(q.Waiters, wire.Waiter{Lock: *l})
-				q.Length++
-			}
-		}
-	}
-	list := wire.QueueList{Items: []wire.Queue{}}
-	for _, key := range order {
-		q := byKey[key]
-		if len(q.Holders)+q.Length > 0 && (r.URL.Query().Get("resource") == "" || r.URL.Query().Get("resource") == key) {
-			list.Items = append(list.Items, *q)
-		}
-	}
-	answer(w, http.StatusOK, list)
-}
-
-func (g *Gateway) follow(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	at := len(g.events)
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		at, _ = strconv.Atoi(last)
-	}
-	g.mu.Unlock()
-	w.Header().Set("Content-Type", "text/event-stream")
-	_, _ = fmt.Fprint(w, ": hello\n\n")
-	flush := http.NewResponseController(w)
-	for {
-		_ = flush.Flush()
-		g.mu.Lock()
-		news, changed := g.events[at:], g.changed
-		at = len(g.events)
-		g.mu.Unlock()
-		for _, e := range news {
-			data, _ := json.Marshal(e)
-			_, _ = fmt.Fprintf(w, "id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, data)
-		}
-		if len(news) > 0 {
-			continue
-		}
-		select {
-		case <-changed:
-		case <-r.Context().Done():
-			return
-		}
-	}
-}
-
-func (g *Gateway) decide(w http.ResponseWriter, r *http.Request) {
-	var ask wire.DecisionRequest
-	_ = json.NewDecoder(r.Body).Decode(&ask)
-	d := wire.Decision{ID: "01JDB000000000000000000001", Allow: ask.Namespace != "frozen", Priority: "normal", Value: 400, Reasons: []wire.Reason{}, Warnings: []wire.Reason{}}
-	if !d.Allow {
-		d.Reasons = append(d.Reasons, wire.Reason{Policy: "freeze", Code: "frozen", Msg: "the namespace is frozen until Monday"})
-	}
-	answer(w, http.StatusOK, d)
-}
-
-func (g *Gateway) decisions(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, wire.DecisionList{Items: []json.RawMessage{entry("01JDB000000000000000000001")}})
-}
-
-func (g *Gateway) decision(w http.ResponseWriter, r *http.Request) {
-	answer(w, http.StatusOK, entry(r.PathValue("id")))
-}
-
-func entry(id string) json.RawMessage {
-	return json.RawMessage(`{"decision_id":"` + id + `","timestamp":"2026-11-21T22:00:00Z","path":"lockgate/decision","requested_by":"anonymous","result":{"allow":true}}`)
-}
-
-func (g *Gateway) status(w http.ResponseWriter, _ *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.settle()
-	s := wire.Status{State: wire.StateHealthy, Components: []wire.Component{}, Build: wire.Build{Version: "test", Go: "go"}}
-	for _, l := range g.locks {
-		if l.State == "held" {
-			s.Locks.Held++
-		}
-	}
-	answer(w, http.StatusOK, s)
 }
