@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,6 +21,7 @@ const (
 	codeMissing      = "missing"
 	codeUnregistered = "unregistered"
 	codeConflict     = "conflict"
+	codeOther        = "other"
 	codeLocked       = "locked"
 	codeFull         = "full"
 	codeStale        = "stale"
@@ -74,6 +76,11 @@ func (s *Store) Apply(ctx context.Context, batch []lock.Step) ([]lock.Outcome, e
 
 // plan turns steps into calls; namespaces that new requests go to are let in.
 func (s *Store) plan(ctx context.Context, batch []lock.Step) ([]*task, error) {
+	for _, step := range batch {
+		if a, ok := step.(*lock.Acquire); ok && fault(&a.Lock, true) == nil {
+			s.directory.meet(a.Lock.Namespace)
+		}
+	}
 	if err := s.learn(ctx, batch); err != nil {
 		return nil, err
 	}
@@ -279,6 +286,12 @@ func fault(l *lock.Lock, live bool) error { //nolint:revive // flag: a denied re
 		if i > 0 && r.Key <= l.Resources[i-1].Key {
 			add("/resources", "is not in ascending order of keys")
 		}
+		if r.Mode > lock.Shared {
+			add("/resources", "has an unknown mode")
+		}
+	}
+	if l.Context != nil && !json.Valid(l.Context) {
+		add("/context", "is no JSON")
 	}
 	if live && l.ID.Fault() == "" && l.ID.Tag() != l.Namespace.Tag() {
 		add("/id", "was made for another namespace: make it with lock.NewID")
@@ -413,6 +426,8 @@ func acquired(c *call, want *lock.Lock, limit int) (lock.Outcome, error) {
 		return lock.Outcome{Lock: known, Repeat: true}, r.fault
 	case codeConflict:
 		return lock.Outcome{Err: lock.ErrIdempotencyConflict}, nil
+	case codeOther:
+		return lock.Outcome{Err: lock.Invalid("/id", "names another request")}, nil
 	case codeLocked:
 		err := decodeState(r.text(), &l)
 		r.blockers(&l)

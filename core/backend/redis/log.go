@@ -43,6 +43,7 @@ func (s *Store) Events(ctx context.Context, after events.Cursor, limit int) ([]e
 		return nil, err
 	}
 	limit = pageSize(limit)
+	fresh := after == ""
 	for {
 		w := s.ring.after(at, limit)
 		switch {
@@ -51,14 +52,19 @@ func (s *Store) Events(ctx context.Context, after events.Cursor, limit int) ([]e
 		case w.closed:
 			return nil, unavailable(errStopped)
 		case !w.inside:
-			page, next, err := s.history(ctx, after, at, w.base, limit)
+			kept, missed, err := s.kept(ctx, at)
 			if err != nil {
 				return nil, unavailable(err)
 			}
-			if len(page) > 0 {
-				return page, nil
+			if missed && !fresh {
+				s.metrics.gaps.Inc()
+				return s.afterGap(ctx, kept, limit)
 			}
-			at, after = next, ""
+			found, err := s.between(ctx, kept, w.base, limit)
+			if err != nil || len(found) > 0 {
+				return found, err
+			}
+			at = place{at: w.base}
 			continue
 		}
 		select {
@@ -67,6 +73,49 @@ func (s *Store) Events(ctx context.Context, after events.Cursor, limit int) ([]e
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// kept moves a place to where the log begins, and says whether events between
+// may be gone. They are dropped some time after they are old enough.
+func (s *Store) kept(ctx context.Context, from place) (place, bool, error) {
+	now, err := s.serverTime(ctx)
+	if err != nil {
+		return place{}, false, err
+	}
+	oldest := now.Add(-s.cfg.Rules.Events).UnixMilli()
+	switch {
+	case from.at > now.UnixMilli()+future:
+		return place{}, true, nil
+	case from.at < oldest:
+		return place{}, true, nil
+	}
+	return from, false, nil
+}
+
+// afterGap answers a gap, whose cursor is right before what is kept, and what
+// comes after it.
+func (s *Store) afterGap(ctx context.Context, from place, limit int) ([]events.Event, error) {
+	w := s.ring.after(from, limit)
+	if !w.inside {
+		found, err := s.between(ctx, from, w.base, limit)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if len(found) > 0 {
+			first, err := parseCursor(found[0].Cursor)
+			if err != nil {
+				return nil, err
+			}
+			first.skip--
+			return append([]events.Event{gap(first, found[0].Time)}, found[:min(len(found), limit-1)]...), nil
+		}
+		w = s.ring.after(place{at: w.base}, limit)
+	}
+	missed := gap(w.from, time.Time{})
+	if len(w.events) > 0 {
+		missed.Time = w.events[0].Time
+	}
+	return append([]events.Event{missed}, w.events[:min(len(w.events), limit-1)]...), nil
 }
 
 // following waits until Run knows where the log begins.
@@ -83,36 +132,6 @@ func (s *Store) following(ctx context.Context) error {
 		return unavailable(errStopped)
 	}
 	return nil
-}
-
-// history answers events from before the ring, oldest first, and the place where
-// the ring takes over when there are none.
-func (s *Store) history(ctx context.Context, after events.Cursor, from place, base int64, limit int) ([]events.Event, place, error) {
-	now, err := s.serverTime(ctx)
-	if err != nil {
-		return nil, place{}, err
-	}
-	kept := now.Add(-s.cfg.Rules.Events).UnixMilli()
-	unknown := from.at > now.UnixMilli()+future
-	if after == "" || (from.at >= kept && !unknown) {
-		found, err := s.between(ctx, from, base, limit)
-		return found, place{at: max(base, from.at)}, err
-	}
-	s.metrics.gaps.Inc()
-	found, err := s.between(ctx, place{at: kept}, base, limit)
-	if err != nil {
-		return nil, place{}, err
-	}
-	next := place{at: base}
-	if len(found) > 0 {
-		first, err := parseCursor(found[0].Cursor)
-		if err != nil {
-			return nil, place{}, err
-		}
-		next.at = first.at
-	}
-	missed := gap(next, now.UTC().Truncate(time.Millisecond))
-	return append([]events.Event{missed}, found[:min(len(found), limit-1)]...), next, nil
 }
 
 // between reads the first events of all streams from a place on and before a

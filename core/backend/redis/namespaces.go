@@ -73,6 +73,13 @@ func (d *directory) spaceLocked(ns lock.Namespace) *space {
 	return s
 }
 
+// meet notes a namespace that a request is for: later steps may name its id.
+func (d *directory) meet(ns lock.Namespace) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.spaceLocked(ns)
+}
+
 // begin says from which event on streams are read, and forgets what was read.
 func (d *directory) begin(origin string) {
 	d.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ const ringSize = 16 << 10
 type streamed struct {
 	event events.Event
 	at    int64 // ms of its id in the stream
+	seen  int64 // ms: every event before it was read when this one was
 }
 
 // ring is the newest part of the log in the order in which this gateway read
@@ -32,6 +34,7 @@ type ring struct {
 	tip     int           // sequence of the last item; items end with it
 	base    int64         // ms: of every later event, if it was read, items know
 	seen    int64         // ms: every event before it was read
+	origin  int64         // ms: where base was in the beginning
 	changed chan struct{} // closed and replaced when there is more
 	closed  bool
 }
@@ -46,7 +49,7 @@ func newRing() *ring {
 func (r *ring) begin(at int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.base, r.seen = at, at
+	r.base, r.seen, r.origin = at, at, at
 }
 
 // started reports whether it is known where the ring begins.
@@ -65,11 +68,12 @@ func (r *ring) publish(fresh []streamed) {
 	defer r.mu.Unlock()
 	for _, e := range fresh {
 		r.tip++
-		e.event.Cursor = place{life: r.life, seq: r.tip, at: r.seen}.cursor()
+		e.seen = r.seen
 		r.items = append(r.items, e)
+		r.items[len(r.items)-1].event.Cursor = r.placeLocked(len(r.items)).cursor()
 	}
 	if old := len(r.items) - ringSize; old > 0 {
-		for i := range r.items[:old] {
+		for i := range old {
 			r.base = max(r.base, r.items[i].at+1)
 			r.items[i] = streamed{}
 		}
@@ -95,29 +99,40 @@ func (r *ring) close() {
 	}
 }
 
-// end is the place behind the newest event.
+// end is the place behind the newest event; its cursor is that event's.
 func (r *ring) end() place {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return place{life: r.life, seq: r.tip, at: r.seen}
+	return r.placeLocked(len(r.items))
+}
+
+// placeLocked is the place behind the first n items.
+func (r *ring) placeLocked(n int) place {
+	p := place{life: r.life, seq: r.tip - len(r.items) + n, at: r.origin}
+	if n > 0 {
+		p.at = r.items[n-1].seen
+	}
+	return p
 }
 
 // window is what the ring knows of the events after a place.
 type window struct {
 	events  []events.Event
+	from    place           // exactly where they begin
 	inside  bool            // the place is in the ring: there is nothing between
 	base    int64           // when it is not: events before it are in the streams only
 	changed <-chan struct{} // closed when there is more
 	closed  bool
 }
 
-// joinSlack, in ms, is how much of the ring a reader is given again that comes
-// from elsewhere: events are not read in the order of their times.
-const joinSlack = 2000
-
-// future, in ms, is how far a cursor of another gateway may be ahead of what was
-// read here. One beyond is from a log that is gone.
-const future = 60_000
+const (
+	// joinSlack, in ms, is how much of the ring a reader is given again that comes
+	// from elsewhere: events are not read in the order of their times.
+	joinSlack = 2000
+	// future, in ms, is how far a cursor of another gateway may be ahead of what
+	// was read here. One beyond is from a log that is gone.
+	future = 60_000
+)
 
 // after answers at most limit events after a place.
 func (r *ring) after(p place, limit int) window {
@@ -136,7 +151,7 @@ func (r *ring) after(p place, limit int) window {
 	default:
 		return w
 	}
-	w.inside = true
+	w.inside, w.from = true, r.placeLocked(from)
 	for _, e := range r.items[from:min(from+limit, len(r.items))] {
 		w.events = append(w.events, e.event)
 	}
@@ -153,11 +168,15 @@ type place struct {
 	skip int
 }
 
+// unknown is the time of a cursor whose log is gone.
+const unknown = math.MaxInt64
+
 func (p place) cursor() events.Cursor {
 	return events.Cursor(fmt.Sprintf("%s-%d-%d-%d", p.life, p.seq, p.at, p.skip))
 }
 
-// parseCursor reads what cursor spelled; the empty one is before everything.
+// parseCursor reads what cursor spelled; the empty one is before everything. A
+// bare number is a cursor of the embedded store: the log it is from is not here.
 func parseCursor(c events.Cursor) (place, error) {
 	if c == "" {
 		return place{}, nil
@@ -165,7 +184,10 @@ func parseCursor(c events.Cursor) (place, error) {
 	fault := lock.Invalid("after", "is no cursor of the event log")
 	parts := strings.Split(string(c), "-")
 	if len(parts) != 4 {
-		return place{}, fault
+		if n, err := strconv.ParseInt(string(c), 10, 64); err != nil || n < 0 {
+			return place{}, fault
+		}
+		return place{at: unknown}, nil
 	}
 	p := place{life: parts[0]}
 	var err error

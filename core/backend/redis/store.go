@@ -43,6 +43,7 @@ func New(cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*Store, er
 	if err != nil {
 		return nil, err
 	}
+	goredis.SetLogger(clientLog{logger})
 	client, err := a.connect(cfg.OperationTimeout)
 	if err != nil {
 		return nil, err
@@ -86,6 +87,17 @@ func (s *Store) Ping(ctx context.Context) error {
 		return unavailable(fmt.Errorf("ping Redis: %w", err))
 	}
 	return nil
+}
+
+// clientLog takes what go-redis says about its connections. Faults that matter
+// come as errors too.
+type clientLog struct {
+	logger *slog.Logger
+}
+
+// Printf implements what go-redis wants of a logger.
+func (l clientLog) Printf(ctx context.Context, format string, v ...any) {
+	l.logger.DebugContext(ctx, "the client of redis", "says", fmt.Sprintf(format, v...))
 }
 
 // serverTime is the time of the master whose clock is furthest behind.

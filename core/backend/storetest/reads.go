@@ -172,8 +172,8 @@ func listFilters(s *stage) {
 	b := ask("B", time.Hour, "app/y")
 	b.Lock.Priority = lock.High
 	s.queued(b)
-	c := ask("C", 0, "app/x")
-	c.Lock.Namespace, c.Lock.Owner = "other", "A"
+	c := elsewhere("other", ask("C", 0, "app/x"))
+	c.Lock.Owner = "A"
 	s.held(c)
 	for _, test := range []struct {
 		name string
@@ -209,9 +209,7 @@ func queuesPages(s *stage) {
 	for i := range 3 {
 		s.queued(ask(fmt.Sprintf("B%d", i), time.Hour, "k1"))
 	}
-	other := ask("C", 0, "k1")
-	other.Lock.Namespace = "aaa"
-	s.held(other)
+	s.held(elsewhere("aaa", ask("C", 0, "k1")))
 	var got []string
 	q := lock.QueueQuery{Limit: 2, Depth: 2}
 	for {
@@ -278,9 +276,7 @@ func stats(s *stage) {
 	high.Lock.Priority = lock.High
 	s.queued(high)
 	s.queued(ask("C", time.Hour, "x"))
-	other := ask("D", 0, "x")
-	other.Lock.Namespace = "other"
-	s.held(other)
+	s.held(elsewhere("other", ask("D", 0, "x")))
 	s.passes(moment)
 	got, err := s.store.Stats(s.t.Context())
 	require.NoError(s.t, err)
@@ -400,8 +396,8 @@ func eventsRetention(s *stage) {
 
 func endOwnerEveryNamespace(s *stage) {
 	for i, ns := range []lock.Namespace{"one", "two", "three"} {
-		a := ask(fmt.Sprintf("A%d", i), 0, "x")
-		a.Lock.Namespace, a.Lock.Owner = ns, "owner"
+		a := elsewhere(ns, ask(fmt.Sprintf("A%d", i), 0, "x"))
+		a.Lock.Owner = "owner"
 		s.held(a)
 	}
 	out := s.done(&lock.EndOwner{Namespace: "two", Owner: "owner", By: "admin"})

@@ -274,8 +274,6 @@ func idempotencyForgotten(s *stage) {
 // passes lets that much of the store's time go by: a lease of that length ends.
 func (s *stage) passes(d time.Duration) {
 	s.t.Helper()
-	clock := ask("CK", 0, "clock")
-	clock.Lock.Namespace = "clock"
-	s.held(leased(clock, d))
+	s.held(leased(elsewhere("clock", ask("CK", 0, "clock")), d))
 	s.await(events.LockExpired, "CK")
 }

@@ -17,7 +17,7 @@
 --      14  how long the place is kept, ms, 0 until the wait ends
 -- Reply {code, due, …}
 --       held, s; queued, s, position; repeat, standing: a request made before;
---       conflict: other body; locked, s, blockers; full, key; unregistered
+--       other: the id is another owner's; conflict: other body; locked, s, blockers; full, key; unregistered
 if not begin() then return { 'unregistered', -1 } end
 local id, m, key = ARGV[1], ARGV[2], ARGV[10]
 local attended, place = ARGV[13], tonumber(ARGV[14])
@@ -28,6 +28,7 @@ end
 
 -- A step that is handed over again, and a call that is repeated.
 local known = load(id)
+if known and string.match(known.m, '^[^\n]*\n[^\n]*') ~= string.match(m, '^[^\n]*\n[^\n]*') then return reply('other') end
 if known then return reply('repeat', standing(known)) end
 if key ~= '' then
   local made = call('GET', P .. 'i:' .. key)
