@@ -51,7 +51,7 @@ local function covering()
   local first = e.keys[1]
   local _, _, own = gate(first, e.owner)
   if own == 0 then return nil end
-  local ids = holders(first)
+  local ids = queues().holders(first)
   if call('SCARD', P .. 'o:' .. e.owner) < #ids then
     ids = call('SMEMBERS', P .. 'o:' .. e.owner)
     table.sort(ids)
@@ -93,7 +93,7 @@ end
 
 if e.wait <= 0 then
   refuse('locked')
-  return reply('locked', e.s, blockers(e))
+  return reply('locked', e.s, queues().blockers(e))
 end
 local limit = tonumber(ARGV[12])
 if limit > 0 then
@@ -112,4 +112,4 @@ enter(e)
 save(e, 'm', m, 'b', e.b, 'd', e.d)
 remember(id)
 record(e, 'queued_request', 0)
-return reply('queued', e.s, position(e))
+return reply('queued', e.s, queues().position(e))

@@ -6,17 +6,18 @@
 --       2  who does it
 -- Reply {ok, due, views}
 if not begin() then return { 'ok', -1, {} } end
+local m = machine()
 local ids = call('SMEMBERS', P .. 'o:' .. ARGV[1])
 table.sort(ids)
 local ended, views = {}, {}
 for i, id in ipairs(ids) do
   local e = load(id)
   if e.state == HELD then
-    finish(e, RELEASED, 'lock_released', '', ARGV[2])
+    m.finish(e, RELEASED, 'lock_released', '', ARGV[2])
   else
-    finish(e, CANCELLED, 'lock_failed', 'cancelled', ARGV[2])
+    m.finish(e, CANCELLED, 'lock_failed', 'cancelled', ARGV[2])
   end
   ended[i], views[i] = e, view(e)
 end
-promote_all(ended)
+m.promote_all(ended)
 return reply('ok', views)

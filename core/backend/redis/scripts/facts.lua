@@ -9,17 +9,17 @@
 if not peek() then return { 'missing', -1 } end
 local by_owner = 0
 for _, id in ipairs(call('SMEMBERS', P .. 'o:' .. ARGV[1])) do
-  local e = fetch(id)
+  local e = queues().fetch(id)
   if e and e.state == HELD then by_owner = by_owner + 1 end
 end
 local answer = { 'ok', -1, tonumber(call('HGET', N, ARGV[2])) or 0, by_owner }
 for i = 3, #ARGV do
   local key = ARGV[i]
-  local first, mine, waited = holders(key)[1], 0, 0
-  for _, e in ipairs(own_at(key, ARGV[1])) do
+  local first, mine, waited = queues().holders(key)[1], 0, 0
+  for _, e in ipairs(queues().own_at(key, ARGV[1])) do
     if e.state == QUEUED then mine = mine + 1 end
     if e.state ~= HELD then waited = math.max(waited, now - e.requested) end
   end
-  answer[#answer + 1] = { first and view(fetch(first)) or {}, call('ZCARD', P .. 'q:' .. key), mine, waited }
+  answer[#answer + 1] = { first and view(queues().fetch(first)) or {}, call('ZCARD', P .. 'q:' .. key), mine, waited }
 end
 return answer

@@ -28,7 +28,7 @@ if ARGV[4] == '1' then add(call('ZRANGEBYLEX', Z, from, '+', 'LIMIT', 0, limit +
 table.sort(ids)
 local found = {}
 for i = 1, math.min(limit, #ids) do
-  local e = fetch(ids[i])
+  local e = queues().fetch(ids[i])
   if e then found[#found + 1] = standing(e) end
 end
 return { 'ok', -1, #ids > limit and ids[limit] or '', found }

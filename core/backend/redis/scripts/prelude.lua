@@ -48,10 +48,10 @@ end
 -- close writes back what open read.
 local function close()
   if server.fresh then
-    call('HSET', C, 'now', int(now), 'tok', int(token), 'held', held, 'offered', offered,
-      'run', server.run, 'epoch', server.epoch, 'checked', int(server.checked))
+    call('HSET', C, 'now', now, 'tok', int(token), 'held', held, 'offered', offered,
+      'run', server.run, 'epoch', server.epoch, 'checked', server.checked)
   else
-    call('HSET', C, 'now', int(now), 'tok', int(token), 'held', held, 'offered', offered)
+    call('HSET', C, 'now', now, 'tok', int(token), 'held', held, 'offered', offered)
   end
 end
 
@@ -140,7 +140,7 @@ local function record(e, what, before, why, by)
     's', e.s, 'm', e.m, 'b', e.b, 'd', e.d, 'y', e.y)
 end
 
--- view is a request as gateways read it: decodeView in codec.go.
+-- view is a request as gateways read it: view in codec.go.
 local function view(e) return { e.id, e.s, e.m, e.b, e.d, e.y } end
 
 -- --------------------------------------------------------------------------
@@ -198,28 +198,7 @@ local function seize(e)
   end
 end
 
--- yield undoes seize.
-local function yield(e)
-  for _, key in ipairs(e.keys) do
-    local h = P .. 'h:' .. key
-    local exclusive, owners, own = gate(key, e.owner)
-    if owners == 1 and own == 1 then
-      call('DEL', h)
-      if call('EXISTS', P .. 'q:' .. key) == 0 then call('ZREM', K, key) end
-    else
-      if e.modes[key] == 'x' then exclusive = exclusive - 1 end
-      if own == 1 then
-        call('HDEL', h, e.id, '=' .. e.owner)
-        call('HSET', h, 'x', exclusive, 'n', owners - 1)
-      else
-        call('HDEL', h, e.id)
-        call('HSET', h, 'x', exclusive, '=' .. e.owner, own - 1)
-      end
-    end
-  end
-end
-
--- enqueue puts a request into the queues of its keys, dequeue takes it out.
+-- enqueue puts a request into the queues of its keys.
 local function enqueue(e)
   local score = int(e.score)
   for _, key in ipairs(e.keys) do
@@ -228,15 +207,6 @@ local function enqueue(e)
     call('ZADD', K, 0, key)
   end
   call('ZADD', P .. 'w:' .. e.priority, int(e.requested), e.id)
-end
-
-local function dequeue(e)
-  for _, key in ipairs(e.keys) do
-    call('ZREM', P .. 'q:' .. key, e.id)
-    if e.modes[key] == 'x' then call('ZREM', P .. 'e:' .. key, e.id) end
-    if call('EXISTS', P .. 'q:' .. key, P .. 'h:' .. key) == 0 then call('ZREM', K, key) end
-  end
-  call('ZREM', P .. 'w:' .. e.priority, e.id)
 end
 
 -- --------------------------------------------------------------------------
@@ -260,90 +230,6 @@ local function hold(e)
   call('HINCRBY', N, e.subject, 1)
 end
 
--- vacate takes a live request out of whatever its state had put it into.
-local function vacate(e)
-  if e.state == QUEUED then return dequeue(e) end
-  yield(e)
-  if e.state == OFFERED then
-    offered = offered - 1
-    return
-  end
-  held = held - 1
-  if call('HINCRBY', N, e.subject, -1) <= 0 then call('HDEL', N, e.subject) end
-end
-
--- finish ends a request; it stays readable for ENDED. The caller promotes who
--- waited for it. why is kept in the event, reason in the request.
-local function finish(e, state, what, why, by)
-  local before = e.state
-  vacate(e)
-  call('ZREM', L, e.id)
-  call('SREM', P .. 'o:' .. e.owner, e.id)
-  call('ZADD', Z, 0, e.id)
-  e.state, e.ended = state, now
-  e.offer_until, e.attended, e.alive_until = 0, '0', 0
-  save(e, 'd', e.d, 'y', e.y)
-  call('PEXPIRE', P .. 'r:' .. e.id, int(ENDED + 60000))
-  record(e, what, before, why, by)
-end
-
-local function offer(e)
-  dequeue(e)
-  seize(e)
-  e.state, e.offer_until = OFFERED, now + (e.attended == '1' and OFFER or POLL)
-  offered = offered + 1
-  save(e)
-  record(e, 'lock_offered', QUEUED)
-end
-
--- held_by is the owner of the exclusive holders of a key.
-local function held_by(key)
-  for _, f in ipairs(call('HKEYS', P .. 'h:' .. key)) do
-    if string.sub(f, 1, 1) == '=' then return string.sub(f, 2) end
-  end
-end
-
--- promote_own offers what waits at a key that is held exclusively: only
--- requests of its holders' owner can move, up to the first exclusive one that
--- cannot.
-local function promote_own(key, owner)
-  if call('EXISTS', P .. 'q:' .. key) == 0 then return end
-  local own = {}
-  for _, id in ipairs(call('SMEMBERS', P .. 'o:' .. owner)) do
-    local score = call('ZSCORE', P .. 'q:' .. key, id)
-    if score then own[#own + 1] = { id = id, score = tonumber(score) } end
-  end
-  table.sort(own, function(a, b) return ahead(a.score, a.id, b) end)
-  for _, w in ipairs(own) do
-    local first = call('ZRANGE', P .. 'e:' .. key, 0, 0, 'WITHSCORES')
-    if first[1] and ahead(tonumber(first[2]), first[1], w) then return end
-    local e = load(w.id)
-    if grantable(e) then offer(e) elseif e.modes[key] == 'x' then return end
-  end
-end
-
--- promote_at walks one queue from its head. Who can have everything is offered
--- it; an exclusive request that cannot stops the walk; a shared one that cannot
--- is blocked at another key, and those behind it may go.
-local function promote_at(key)
-  local i = 0
-  while true do
-    local id = call('ZRANGE', P .. 'q:' .. key, i, i)[1]
-    if not id then return end
-    local e = load(id)
-    if grantable(e) then
-      offer(e)
-      if e.modes[key] == 'x' then return promote_own(key, e.owner) end
-    elseif e.modes[key] == 'x' then
-      return
-    elseif i == 0 and gate(key, e.owner) > 0 then
-      return promote_own(key, held_by(key))
-    else
-      i = i + 1
-    end
-  end
-end
-
 -- fresh is a request that is in no state yet. its: see acquire.lua.
 local function fresh(id, m, its)
   local e = {
@@ -356,24 +242,6 @@ local function fresh(id, m, its)
   return e
 end
 
--- promote_all offers what the given requests left behind, or stand in now with
--- another score: key by key, ascending.
-local function promote_all(list)
-  local keys, seen = {}, {}
-  for _, e in ipairs(list) do
-    for _, key in ipairs(e.keys) do
-      if not seen[key] then
-        seen[key] = true
-        keys[#keys + 1] = key
-      end
-    end
-  end
-  if #keys > 1 then table.sort(keys) end
-  for _, key in ipairs(keys) do promote_at(key) end
-end
-
-local function promote(e) promote_all({ e }) end
-
 -- attend notes how the caller of a waiting request can be reached; an offer
 -- that stands keeps its end.
 local function attend(e, attended, place)
@@ -383,61 +251,227 @@ local function attend(e, attended, place)
 end
 
 -- --------------------------------------------------------------------------
--- Sweep: whatever is due, the longest due first, ties by id: zset x.
+-- What ends requests and moves others up. A script that does neither does not
+-- pay for making these functions: they are made when they are first wanted.
 
-local function lapse_offer(e)
-  e.lapses = e.lapses + 1
-  if e.lapses >= MAX_LAPSES then
-    e.y = 'offers lapsed, nobody confirmed'
-    finish(e, TIMED_OUT, 'lock_timeout', e.y)
-    return promote(e)
+local function make_machine()
+  -- yield undoes seize.
+  local function yield(e)
+    for _, key in ipairs(e.keys) do
+      local h = P .. 'h:' .. key
+      local exclusive, owners, own = gate(key, e.owner)
+      if owners == 1 and own == 1 then
+        call('DEL', h)
+        if call('EXISTS', P .. 'q:' .. key) == 0 then call('ZREM', K, key) end
+      else
+        if e.modes[key] == 'x' then exclusive = exclusive - 1 end
+        if own == 1 then
+          call('HDEL', h, e.id, '=' .. e.owner)
+          call('HSET', h, 'x', exclusive, 'n', owners - 1)
+        else
+          call('HDEL', h, e.id)
+          call('HSET', h, 'x', exclusive, '=' .. e.owner, own - 1)
+        end
+      end
+    end
   end
-  vacate(e)
-  e.state, e.offer_until = QUEUED, 0
-  promote(e) -- the others first, as if it were not there
-  enqueue(e)
-  save(e)
-  record(e, 'queued_request', OFFERED, 'offer_lapsed')
-  promote(e)
+
+  -- dequeue undoes enqueue.
+  local function dequeue(e)
+    for _, key in ipairs(e.keys) do
+      call('ZREM', P .. 'q:' .. key, e.id)
+      if e.modes[key] == 'x' then call('ZREM', P .. 'e:' .. key, e.id) end
+      if call('EXISTS', P .. 'q:' .. key, P .. 'h:' .. key) == 0 then call('ZREM', K, key) end
+    end
+    call('ZREM', P .. 'w:' .. e.priority, e.id)
+  end
+
+  -- vacate takes a live request out of whatever its state had put it into.
+  local function vacate(e)
+    if e.state == QUEUED then return dequeue(e) end
+    yield(e)
+    if e.state == OFFERED then
+      offered = offered - 1
+      return
+    end
+    held = held - 1
+    if call('HINCRBY', N, e.subject, -1) <= 0 then call('HDEL', N, e.subject) end
+  end
+
+  -- finish ends a request; it stays readable for ENDED. The caller promotes who
+  -- waited for it. why is kept in the event, reason in the request.
+  local function finish(e, state, what, why, by)
+    local before = e.state
+    vacate(e)
+    call('ZREM', L, e.id)
+    call('SREM', P .. 'o:' .. e.owner, e.id)
+    call('ZADD', Z, 0, e.id)
+    e.state, e.ended = state, now
+    e.offer_until, e.attended, e.alive_until = 0, '0', 0
+    save(e, 'd', e.d, 'y', e.y)
+    call('PEXPIRE', P .. 'r:' .. e.id, int(ENDED + 60000))
+    record(e, what, before, why, by)
+  end
+
+  local function offer(e)
+    dequeue(e)
+    seize(e)
+    e.state, e.offer_until = OFFERED, now + (e.attended == '1' and OFFER or POLL)
+    offered = offered + 1
+    save(e)
+    record(e, 'lock_offered', QUEUED)
+  end
+
+  -- held_by is the owner of the exclusive holders of a key.
+  local function held_by(key)
+    for _, f in ipairs(call('HKEYS', P .. 'h:' .. key)) do
+      if string.sub(f, 1, 1) == '=' then return string.sub(f, 2) end
+    end
+  end
+
+  -- promote_own offers what waits at a key that is held exclusively: only
+  -- requests of its holders' owner can move, up to the first exclusive one that
+  -- cannot.
+  local function promote_own(key, owner)
+    if call('EXISTS', P .. 'q:' .. key) == 0 then return end
+    local own = {}
+    for _, id in ipairs(call('SMEMBERS', P .. 'o:' .. owner)) do
+      local score = call('ZSCORE', P .. 'q:' .. key, id)
+      if score then own[#own + 1] = { id = id, score = tonumber(score) } end
+    end
+    table.sort(own, function(a, b) return ahead(a.score, a.id, b) end)
+    for _, w in ipairs(own) do
+      local first = call('ZRANGE', P .. 'e:' .. key, 0, 0, 'WITHSCORES')
+      if first[1] and ahead(tonumber(first[2]), first[1], w) then return end
+      local e = load(w.id)
+      if grantable(e) then offer(e) elseif e.modes[key] == 'x' then return end
+    end
+  end
+
+  -- promote_at walks one queue from its head. Who can have everything is offered
+  -- it; an exclusive request that cannot stops the walk; a shared one that cannot
+  -- is blocked at another key, and those behind it may go.
+  local function promote_at(key)
+    local i = 0
+    while true do
+      local id = call('ZRANGE', P .. 'q:' .. key, i, i)[1]
+      if not id then return end
+      local e = load(id)
+      if grantable(e) then
+        offer(e)
+        if e.modes[key] == 'x' then return promote_own(key, e.owner) end
+      elseif e.modes[key] == 'x' then
+        return
+      elseif i == 0 and gate(key, e.owner) > 0 then
+        return promote_own(key, held_by(key))
+      else
+        i = i + 1
+      end
+    end
+  end
+
+  -- before compares by bytes; < would follow the locale of the server.
+  local function before(a, b)
+    for i = 1, math.min(#a, #b) do
+      local x, y = string.byte(a, i), string.byte(b, i)
+      if x ~= y then return x < y end
+    end
+    return #a < #b
+  end
+
+  -- promote_all offers what the given requests left behind, or stand in now with
+  -- another score: key by key, ascending.
+  local function promote_all(list)
+    local keys, seen = {}, {}
+    for _, e in ipairs(list) do
+      for _, key in ipairs(e.keys) do
+        if not seen[key] then
+          seen[key] = true
+          keys[#keys + 1] = key
+        end
+      end
+    end
+    if #list > 1 then table.sort(keys, before) end -- those of one request are in order
+    for _, key in ipairs(keys) do promote_at(key) end
+  end
+
+  local function promote(e) promote_all({ e }) end
+
+  local function lapse_offer(e)
+    e.lapses = e.lapses + 1
+    if e.lapses >= MAX_LAPSES then
+      e.y = 'offers lapsed, nobody confirmed'
+      finish(e, TIMED_OUT, 'lock_timeout', e.y)
+      return promote(e)
+    end
+    vacate(e)
+    e.state, e.offer_until = QUEUED, 0
+    promote(e) -- the others first, as if it were not there
+    enqueue(e)
+    save(e)
+    record(e, 'queued_request', OFFERED, 'offer_lapsed')
+    promote(e)
+  end
+
+  local function lapse(e)
+    if e.state == HELD then
+      finish(e, EXPIRED, 'lock_expired')
+      promote(e)
+    elseif e.state == OFFERED then
+      lapse_offer(e)
+    elseif e.state == QUEUED then
+      e.y = e.due < e.wait_until and 'caller was not heard of' or 'wait ran out'
+      finish(e, TIMED_OUT, 'queue_timeout', e.y)
+      promote(e)
+    else
+      call('DEL', P .. 'r:' .. e.id)
+      call('ZREM', X, e.id)
+      call('ZREM', Z, e.id)
+    end
+  end
+
+  -- sweep does whatever is due, the longest due first, ties by id, and answers
+  -- how much it did: at most limit.
+  local function sweep(limit)
+    for n = 0, limit - 1 do
+      local due = call('ZRANGE', X, 0, 0, 'WITHSCORES')
+      if not due[1] then return n end
+      local at = tonumber(due[2])
+      if at > now then
+        if not soonest or at < soonest then soonest = at end
+        return n
+      end
+      local e = load(due[1])
+      if e then
+        lapse(e)
+      else -- its record expired before anybody swept it
+        call('ZREM', X, due[1])
+        call('ZREM', Z, due[1])
+      end
+    end
+    soonest = now
+    return limit
+  end
+
+  return {
+    dequeue = dequeue, finish = finish, offer = offer, promote = promote, promote_all = promote_all, sweep = sweep,
+  }
 end
 
-local function lapse(e)
-  if e.state == HELD then
-    finish(e, EXPIRED, 'lock_expired')
-    promote(e)
-  elseif e.state == OFFERED then
-    lapse_offer(e)
-  elseif e.state == QUEUED then
-    e.y = e.due < e.wait_until and 'caller was not heard of' or 'wait ran out'
-    finish(e, TIMED_OUT, 'queue_timeout', e.y)
-    promote(e)
-  else
-    call('DEL', P .. 'r:' .. e.id)
-    call('ZREM', X, e.id)
-    call('ZREM', Z, e.id)
-  end
+local made
+local function machine()
+  if not made then made = make_machine() end
+  return made
 end
 
--- sweep answers how much it did, at most limit.
+-- sweep does what is due, at most limit, and answers how much it did.
 local function sweep(limit)
-  for n = 0, limit - 1 do
-    local due = call('ZRANGE', X, 0, 0, 'WITHSCORES')
-    if not due[1] then return n end
-    local at = tonumber(due[2])
-    if at > now then
-      if not soonest or at < soonest then soonest = at end
-      return n
-    end
-    local e = load(due[1])
-    if e then
-      lapse(e)
-    else -- its record expired before anybody swept it
-      call('ZREM', X, due[1])
-      call('ZREM', Z, due[1])
-    end
-  end
-  soonest = now
-  return limit
+  local due = call('ZRANGE', X, 0, 0, 'WITHSCORES')[2]
+  if not due then return 0 end
+  due = tonumber(due)
+  if due <= now then return machine().sweep(limit) end
+  if not soonest or due < soonest then soonest = due end
+  return 0
 end
 
 -- begin starts every script that changes requests; false: not registered.

@@ -19,12 +19,12 @@ local answer = { 'ok', -1, #keys > limit and keys[limit] or '' }
 for i = 1, math.min(limit, #keys) do
   local key = keys[i]
   local queue = { key, call('ZCARD', P .. 'q:' .. key), {}, {} }
-  for _, id in ipairs(holders(key)) do
-    queue[3][#queue[3] + 1] = view(fetch(id))
+  for _, id in ipairs(queues().holders(key)) do
+    queue[3][#queue[3] + 1] = view(queues().fetch(id))
   end
   if depth > 0 then
     for _, id in ipairs(call('ZRANGE', P .. 'q:' .. key, 0, depth - 1)) do
-      queue[4][#queue[4] + 1] = standing(fetch(id))
+      queue[4][#queue[4] + 1] = standing(queues().fetch(id))
     end
   end
   answer[#answer + 1] = queue

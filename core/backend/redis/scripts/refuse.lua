@@ -6,11 +6,12 @@
 -- Reply {code, due, standing}
 --       ok; ended; not_offered: held; missing, without standing
 if not begin() then return { 'missing', -1 } end
+local m = machine()
 local e = load(ARGV[1])
 if not e then return reply('missing') end
 if e.state == HELD then return reply('not_offered', standing(e)) end
 if e.state > HELD then return reply('ended', standing(e)) end
 e.d = ARGV[2]
-finish(e, DENIED, 'lock_denied')
-promote(e)
+m.finish(e, DENIED, 'lock_denied')
+m.promote(e)
 return reply('ok', standing(e))

@@ -9,17 +9,18 @@
 -- Reply {code, due, standing}
 --       ok; repeat: ended before; not_yours; stale; missing, without standing
 if not begin() then return { 'missing', -1 } end
+local m = machine()
 local e = load(ARGV[1])
 if not e then return reply('missing') end
 if ARGV[3] ~= '' and e.subject ~= ARGV[3] then return reply('not_yours', standing(e)) end
 if e.state == QUEUED or e.state == OFFERED then
-  finish(e, CANCELLED, 'lock_failed', 'cancelled', ARGV[4])
+  m.finish(e, CANCELLED, 'lock_failed', 'cancelled', ARGV[4])
 elseif int(e.token) ~= ARGV[2] then
   return reply('stale', standing(e))
 elseif e.state == HELD then
-  finish(e, RELEASED, 'lock_released', '', ARGV[4])
+  m.finish(e, RELEASED, 'lock_released', '', ARGV[4])
 else
   return reply('repeat', standing(e))
 end
-promote(e)
+m.promote(e)
 return reply('ok', standing(e))

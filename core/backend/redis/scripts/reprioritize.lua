@@ -9,15 +9,16 @@
 -- Reply {code, due, standing}
 --       ok; ended; not_queued; missing, without standing
 if not begin() then return { 'missing', -1 } end
+local m = machine()
 local e = load(ARGV[1])
 if not e then return reply('missing') end
 if e.state > HELD then return reply('ended', standing(e)) end
 if e.state ~= QUEUED then return reply('not_queued', standing(e)) end
-dequeue(e)
+m.dequeue(e)
 e.priority, e.value, e.d = tonumber(ARGV[2]), ARGV[3], ARGV[4]
 e.score = e.requested - e.value * AGING
 enqueue(e)
 save(e, 'd', e.d)
 record(e, 'lock_reprioritized', QUEUED, '', ARGV[5])
-promote(e)
+m.promote(e)
 return reply('ok', standing(load(e.id)))

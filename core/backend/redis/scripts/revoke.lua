@@ -7,10 +7,11 @@
 -- Reply {code, due, standing}
 --       ok; ended; missing, without standing
 if not begin() then return { 'missing', -1 } end
+local m = machine()
 local e = load(ARGV[1])
 if not e then return reply('missing') end
 if e.state > HELD then return reply('ended', standing(e)) end
 e.y = ARGV[3]
-finish(e, REVOKED, 'lock_revoked', ARGV[3], ARGV[2])
-promote(e)
+m.finish(e, REVOKED, 'lock_revoked', ARGV[3], ARGV[2])
+m.promote(e)
 return reply('ok', standing(e))

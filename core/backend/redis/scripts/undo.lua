@@ -8,6 +8,7 @@
 --       3  idempotency key of the acquire, or ""
 -- Reply {ok, due}; missing
 if not begin() then return { 'missing', -1 } end
+local m = machine()
 local e = load(ARGV[1])
 if not e or e.state > HELD then return reply('missing') end
 if ARGV[2] == 'confirm' then
@@ -21,10 +22,10 @@ if ARGV[2] == 'confirm' then
   record(e, 'lock_offered', before, 'not_replicated')
   return reply('ok')
 end
-finish(e, CANCELLED, 'lock_failed', 'not_replicated')
+m.finish(e, CANCELLED, 'lock_failed', 'not_replicated')
 call('DEL', P .. 'r:' .. e.id)
 call('ZREM', X, e.id)
 call('ZREM', Z, e.id)
 if ARGV[3] ~= '' then call('DEL', P .. 'i:' .. ARGV[3]) end
-promote(e)
+m.promote(e)
 return reply('ok')
