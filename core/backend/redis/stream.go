@@ -44,9 +44,13 @@ func decodeEvent(ns lock.Namespace, m *goredis.XMessage) (streamed, error) {
 		}
 		return s
 	}
+	optional := func(name string) string {
+		s, _ := m.Values[name].(string)
+		return s
+	}
 	header := strings.Fields(text("h"))
-	f := fields{s: text("s"), m: text("m"), b: text("b"), d: text("d"), y: text("y")}
-	e := events.Event{Namespace: ns, Reason: text("w"), By: text("u")}
+	f := fields{s: text("s"), m: text("m"), b: text("b"), d: text("d"), y: optional("y")}
+	e := events.Event{Namespace: ns, Reason: optional("w"), By: optional("u")}
 	if err != nil {
 		return fault(err)
 	}

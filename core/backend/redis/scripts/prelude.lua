@@ -20,7 +20,8 @@ local SWEEP = 100
 -- the one before, whose clock may have been ahead by SKEW (µs).
 local CHECK, SKEW = 200, 10000000
 
-local function int(n) return string.format('%.0f', n) end
+-- int spells a whole number below 2^53; the default format would round it.
+local function int(n) return string.format('%d', n) end
 
 -- --------------------------------------------------------------------------
 -- Clock, token and counters: hash c.
@@ -114,7 +115,7 @@ local function load(id)
 end
 
 local function pack(e)
-  e.s = string.format('%d %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %s %.0f %d %d %s %.0f',
+  e.s = string.format('%d %d %d %d %d %d %d %d %d %d %d %s %d %d %d %s %d',
     e.state, e.token, e.ttl, e.max_ttl, e.wait, e.requested, e.wait_until, e.offer_until, e.acquired,
     e.expires, e.ended, e.attended, e.alive_until, e.lapses, e.priority, e.value, e.score)
 end
@@ -133,11 +134,20 @@ local function save(e, ...)
 end
 
 -- record appends the event of a transition; e is the request after it.
--- before: state before, 0 none; why and by: text.
+-- before: state before, 0 none; why and by: text or nil. Fields w, u and y are
+-- left out when they say nothing.
 local function record(e, what, before, why, by)
-  call('XADD', EV, 'MINID', '~', int(now - EVENTS), '*',
-    'h', what .. ' ' .. before .. ' ' .. int(now) .. ' ' .. e.id, 'w', why or '', 'u', by or '',
-    's', e.s, 'm', e.m, 'b', e.b, 'd', e.d, 'y', e.y)
+  local args = {
+    EV, 'MINID', '~', int(now - EVENTS), '*', 'h', what .. ' ' .. before .. ' ' .. int(now) .. ' ' .. e.id,
+    's', e.s, 'm', e.m, 'b', e.b, 'd', e.d,
+  }
+  for name, text in pairs({ w = why or '', u = by or '', y = e.y }) do
+    if text ~= '' then
+      args[#args + 1] = name
+      args[#args + 1] = text
+    end
+  end
+  call('XADD', unpack(args))
 end
 
 -- view is a request as gateways read it: view in codec.go.
@@ -187,14 +197,15 @@ local function grantable(e)
   return true
 end
 
--- seize makes a request a holder of its keys.
+-- seize makes a request a holder of its keys. Those of a queued one are in use
+-- already.
 local function seize(e)
   for _, key in ipairs(e.keys) do
     local exclusive, owners, own = gate(key, e.owner)
     if own == 0 then owners = owners + 1 end
     if e.modes[key] == 'x' then exclusive = exclusive + 1 end
     call('HSET', P .. 'h:' .. key, e.id, e.modes[key], 'x', exclusive, 'n', owners, '=' .. e.owner, own + 1)
-    if owners == 1 and own == 0 then call('ZADD', K, 0, key) end
+    if owners == 1 and own == 0 and e.state ~= QUEUED then call('ZADD', K, 0, key) end
   end
 end
 
@@ -299,23 +310,26 @@ local function make_machine()
   end
 
   -- finish ends a request; it stays readable for ENDED. The caller promotes who
-  -- waited for it. why is kept in the event, reason in the request.
+  -- waited for it, and sets e.amended when the decision or the reason is new.
   local function finish(e, state, what, why, by)
-    local before = e.state
+    local left = e.state
     vacate(e)
     call('ZREM', L, e.id)
     call('SREM', P .. 'o:' .. e.owner, e.id)
     call('ZADD', Z, 0, e.id)
     e.state, e.ended = state, now
     e.offer_until, e.attended, e.alive_until = 0, '0', 0
-    save(e, 'd', e.d, 'y', e.y)
-    call('PEXPIRE', P .. 'r:' .. e.id, int(ENDED + 60000))
-    record(e, what, before, why, by)
+    if e.amended then
+      save(e, 'd', e.d, 'y', e.y)
+    else
+      save(e)
+    end
+    record(e, what, left, why, by)
   end
 
   local function offer(e)
-    dequeue(e)
     seize(e)
+    dequeue(e)
     e.state, e.offer_until = OFFERED, now + (e.attended == '1' and OFFER or POLL)
     offered = offered + 1
     save(e)
@@ -333,7 +347,7 @@ local function make_machine()
   -- requests of its holders' owner can move, up to the first exclusive one that
   -- cannot.
   local function promote_own(key, owner)
-    if call('EXISTS', P .. 'q:' .. key) == 0 then return end
+    if call('SCARD', P .. 'o:' .. owner) == 1 then return end -- the holder itself
     local own = {}
     for _, id in ipairs(call('SMEMBERS', P .. 'o:' .. owner)) do
       local score = call('ZSCORE', P .. 'q:' .. key, id)
@@ -400,7 +414,7 @@ local function make_machine()
   local function lapse_offer(e)
     e.lapses = e.lapses + 1
     if e.lapses >= MAX_LAPSES then
-      e.y = 'offers lapsed, nobody confirmed'
+      e.y, e.amended = 'offers lapsed, nobody confirmed', true
       finish(e, TIMED_OUT, 'lock_timeout', e.y)
       return promote(e)
     end
@@ -420,7 +434,7 @@ local function make_machine()
     elseif e.state == OFFERED then
       lapse_offer(e)
     elseif e.state == QUEUED then
-      e.y = e.due < e.wait_until and 'caller was not heard of' or 'wait ran out'
+      e.y, e.amended = e.due < e.wait_until and 'caller was not heard of' or 'wait ran out', true
       finish(e, TIMED_OUT, 'queue_timeout', e.y)
       promote(e)
     else

@@ -11,7 +11,7 @@ local e = load(ARGV[1])
 if not e then return reply('missing') end
 if e.state == HELD then return reply('not_offered', standing(e)) end
 if e.state > HELD then return reply('ended', standing(e)) end
-e.d = ARGV[2]
+e.d, e.amended = ARGV[2], true
 m.finish(e, DENIED, 'lock_denied')
 m.promote(e)
 return reply('ok', standing(e))

@@ -11,7 +11,7 @@ local m = machine()
 local e = load(ARGV[1])
 if not e then return reply('missing') end
 if e.state > HELD then return reply('ended', standing(e)) end
-e.y = ARGV[3]
+e.y, e.amended = ARGV[3], true
 m.finish(e, REVOKED, 'lock_revoked', ARGV[3], ARGV[2])
 m.promote(e)
 return reply('ok', standing(e))
