@@ -30,6 +30,7 @@ const (
 	codeNotQueued    = "not_queued"
 	codeEnded        = "ended"
 	codeRetired      = "retired"
+	codeMoving       = "moving"
 )
 
 // retryAfter is what callers are told when Redis did not answer.

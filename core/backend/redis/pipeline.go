@@ -36,8 +36,16 @@ func (c *call) read(s *Store, cmd *goredis.Cmd) {
 		c.err = fmt.Errorf("script %s: %w", c.script.name, c.err)
 		return
 	}
+	if c.code == codeMoving {
+		c.err = errMoving
+		return
+	}
 	s.directory.expect(c.ns, due, time.Now())
 }
+
+// errMoving is a namespace of which no server has everything: its slot moves.
+// Nothing was done.
+var errMoving = errors.New("the slot of the namespace is being moved")
 
 // run runs one script on its own.
 func (s *Store) run(ctx context.Context, sc *script, key string, args ...any) *goredis.Cmd {
@@ -49,23 +57,24 @@ func (s *Store) run(ctx context.Context, sc *script, key string, args ...any) *g
 	return cmd
 }
 
-// send runs calls as one pipeline a server. Each call has its own error.
+// send runs calls as one pipeline a server. Each call has its own error. Calls
+// whose slot is being moved are sent again until it has moved.
 func (s *Store) send(ctx context.Context, calls []*call) {
-	if len(calls) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.OperationTimeout)
 	defer cancel()
-	s.exec(ctx, s.client.Pipeline(), calls, false)
-	missing := unknownScript(calls)
-	if len(missing) == 0 {
-		return
+	for len(calls) > 0 {
+		s.exec(ctx, s.client.Pipeline(), calls, false)
+		if missing := failed(calls, unknownScript); len(missing) > 0 {
+			s.metrics.reloads.Inc()
+			if err := s.load(ctx); err != nil {
+				s.logger.WarnContext(ctx, "loading the scripts into redis", "error", err)
+			}
+			s.exec(ctx, s.client.Pipeline(), missing, true)
+		}
+		if calls = failed(calls, moving); len(calls) > 0 && !pause(ctx, redirectPause) {
+			return
+		}
 	}
-	s.metrics.reloads.Inc()
-	if err := s.load(ctx); err != nil {
-		s.logger.WarnContext(ctx, "loading the scripts into redis", "error", err)
-	}
-	s.exec(ctx, s.client.Pipeline(), missing, true)
 }
 
 // exec runs one pipeline of calls, by the scripts' names or whole texts.
@@ -88,16 +97,24 @@ func (s *Store) exec(ctx context.Context, pipe goredis.Pipeliner, calls []*call,
 	}
 }
 
-// unknownScript lists the calls whose server did not know the script: it was
-// flushed, or the server is new.
-func unknownScript(calls []*call) []*call {
-	var missing []*call
+// failed lists the calls whose error is of a kind.
+func failed(calls []*call, kind func(error) bool) []*call {
+	var list []*call
 	for _, c := range calls {
-		if c.err != nil && goredis.HasErrorPrefix(c.err, "NOSCRIPT") {
-			missing = append(missing, c)
+		if c.err != nil && kind(c.err) {
+			list = append(list, c)
 		}
 	}
-	return missing
+	return list
+}
+
+// unknownScript: the server does not know the script; its scripts were flushed,
+// or it is new.
+func unknownScript(err error) bool { return goredis.HasErrorPrefix(err, "NOSCRIPT") }
+
+// moving: the slot is on its way to another server.
+func moving(err error) bool {
+	return errors.Is(err, errMoving) || goredis.HasErrorPrefix(err, "TRYAGAIN")
 }
 
 // load makes every master know every script.

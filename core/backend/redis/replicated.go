@@ -12,10 +12,12 @@ import (
 	"github.com/lockgate/lockgate/core/lock"
 )
 
-const (
-	redirects     = 8                     // a moved slot is followed so often
-	redirectPause = 50 * time.Millisecond // a new master may not know yet that it is one
-)
+// redirectPause is how long a slot that moves is left alone.
+const redirectPause = 20 * time.Millisecond
+
+// waitShare: replicas get this part of the time of one operation, so that there
+// is some left to follow a slot, and to send scripts again.
+const waitShare = 4
 
 var errShort = errors.New("too few replicas have it")
 
@@ -27,52 +29,34 @@ func (s *Store) sendReplicated(ctx context.Context, calls []*call) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.OperationTimeout)
 	defer cancel()
 	left := calls
-	for range redirects {
+	for {
 		s.sendOnce(ctx, left)
-		if left = s.again(ctx, left); len(left) == 0 {
-			return
-		}
-		pause := time.NewTimer(redirectPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if left = s.again(ctx, left); len(left) == 0 || !pause(ctx, redirectPause) {
 			return
 		}
 	}
 }
 
-// again prepares what must be sent once more: the slot has moved, or the server
-// does not know the script.
+// again lists what must be sent once more: the slot has moved, or the server does
+// not know the script.
 func (s *Store) again(ctx context.Context, calls []*call) []*call {
-	var left []*call
-	unknown, moved := false, false
-	for _, c := range calls {
-		if c.err == nil {
-			continue
-		}
-		_, away := goredis.IsMovedError(c.err)
-		_, asked := goredis.IsAskError(c.err)
-		switch {
-		case goredis.HasErrorPrefix(c.err, "NOSCRIPT"):
-			unknown = true
-		case away, asked, goredis.HasErrorPrefix(c.err, "TRYAGAIN"):
-			moved = true
-		default:
-			continue
-		}
-		left = append(left, c)
-	}
-	if unknown {
+	if len(failed(calls, unknownScript)) > 0 {
 		s.metrics.reloads.Inc()
 		if err := s.load(ctx); err != nil {
 			s.logger.WarnContext(ctx, "loading the scripts into redis", "error", err)
 		}
 	}
-	if c, ok := s.client.(*goredis.ClusterClient); ok && moved {
+	if c, ok := s.client.(*goredis.ClusterClient); ok && len(failed(calls, moved)) > 0 {
 		c.ReloadState(ctx)
 	}
-	return left
+	return failed(calls, func(err error) bool { return unknownScript(err) || moving(err) || moved(err) })
+}
+
+// moved: another server has the slot, or will.
+func moved(err error) bool {
+	_, away := goredis.IsMovedError(err)
+	_, asked := goredis.IsAskError(err)
+	return away || asked
 }
 
 // sendOnce runs one pipeline a server, side by side.
@@ -117,7 +101,7 @@ func (s *Store) sendTo(ctx context.Context, node *goredis.Client, group []*call,
 		}
 		cmds[i] = pipe.EvalSha(ctx, c.script.sha, []string{s.keys.clock(c.ns)}, c.args...)
 	}
-	wait := pipe.Do(ctx, "WAIT", s.cfg.Replicas, (s.cfg.OperationTimeout / 2).Milliseconds())
+	wait := pipe.Do(ctx, "WAIT", s.cfg.Replicas, (s.cfg.OperationTimeout / waitShare).Milliseconds())
 	_, err := pipe.Exec(ctx)
 	have, waitErr := wait.Int()
 	for i, c := range group {

@@ -30,9 +30,9 @@ type scripts struct {
 	announce, withdraw                                                                             *script
 }
 
-func loadScripts(rules *lock.Rules) (*scripts, error) {
+func loadScripts(rules *lock.Rules, where topology) (*scripts, error) {
 	s := &scripts{}
-	prelude, err := preludeOf(rules)
+	prelude, err := preludeOf(rules, where)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +86,9 @@ func newScript(name, text string) *script {
 	return &script{name: name, text: text, sha: hex.EncodeToString(sum[:])}
 }
 
-// preludeOf is what scripts of a namespace begin with: the rules, in ms, and
-// what the scripts share. Comments stay on this side of the wire.
-func preludeOf(rules *lock.Rules) (string, error) {
+// preludeOf is what scripts of a namespace begin with: the rules, in ms,
+// whether slots may move, and what the scripts share. Comments stay on this side of the wire.
+func preludeOf(rules *lock.Rules, where topology) (string, error) {
 	var b strings.Builder
 	for _, c := range []struct {
 		name  string
@@ -103,6 +103,7 @@ func preludeOf(rules *lock.Rules) (string, error) {
 	} {
 		fmt.Fprintf(&b, "local %s = %d\n", c.name, milliseconds(c.value))
 	}
+	fmt.Fprintf(&b, "local CLUSTER = %t\n", where == cluster)
 	for _, name := range []string{"prelude", "standing"} {
 		body, err := source(name)
 		if err != nil {

@@ -39,7 +39,7 @@ func New(cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*Store, er
 	if err != nil {
 		return nil, err
 	}
-	scripts, err := loadScripts(&cfg.Rules)
+	scripts, err := loadScripts(&cfg.Rules, a.topology)
 	if err != nil {
 		return nil, err
 	}

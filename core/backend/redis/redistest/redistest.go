@@ -306,3 +306,55 @@ func freePort(t testing.TB) int {
 	require.True(t, ok)
 	return addr.Port
 }
+
+// MoveSlot moves the slot of a key from its master to the next one, key by key,
+// as `redis-cli --cluster reshard` does.
+func (c *Cluster) MoveSlot(t testing.TB, key string) {
+	t.Helper()
+	ctx := t.Context()
+	any := c.Nodes[0].Client()
+	slot, err := any.ClusterKeySlot(ctx, key).Result()
+	require.NoError(t, err)
+	ranges, err := any.ClusterSlots(ctx).Result()
+	require.NoError(t, err)
+	var from, to *Server
+	var ids [2]string
+	for i, r := range ranges {
+		if int64(r.Start) <= slot && slot <= int64(r.End) {
+			next := ranges[(i+1)%len(ranges)].Nodes[0]
+			for j := 2; next.ID == r.Nodes[0].ID; j++ {
+				next = ranges[(i+j)%len(ranges)].Nodes[0]
+			}
+			from, to = c.at(r.Nodes[0].Addr), c.at(next.Addr)
+			ids = [2]string{r.Nodes[0].ID, next.ID}
+		}
+	}
+	require.NotNil(t, from)
+	require.NotNil(t, to)
+	source, target := from.Client(), to.Client()
+	require.NoError(t, target.Do(ctx, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0]).Err())
+	require.NoError(t, source.Do(ctx, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1]).Err())
+	host, port, err := net.SplitHostPort(to.Addr)
+	require.NoError(t, err)
+	for {
+		keys, err := source.ClusterGetKeysInSlot(ctx, int(slot), 1).Result()
+		require.NoError(t, err)
+		if len(keys) == 0 {
+			break
+		}
+		require.NoError(t, source.Migrate(ctx, host, port, keys[0], 0, patience).Err())
+	}
+	require.NoError(t, target.Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
+	for _, s := range c.Nodes {
+		require.NoError(t, s.Client().Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
+	}
+}
+
+func (c *Cluster) at(addr string) *Server {
+	for _, s := range c.Nodes {
+		if s.Addr == addr {
+			return s
+		}
+	}
+	return nil
+}

@@ -18,6 +18,7 @@
 -- Reply {code, due, …}
 --       held, s; queued, s, position; repeat, standing: a request made before;
 --       other: the id is another owner's; conflict: other body; locked, s, blockers; full, key; unregistered
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'unregistered', -1 } end
 local id, m, key = ARGV[1], ARGV[2], ARGV[10]
 local attended, place = ARGV[13], tonumber(ARGV[14])

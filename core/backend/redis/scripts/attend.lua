@@ -7,6 +7,7 @@
 --       3  a heartbeat, 1 or 0: requests without an open call are passed over
 --       4… ids
 -- Reply {ok, due}
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'ok', -1 } end
 local place = tonumber(ARGV[2])
 for i = 4, #ARGV do

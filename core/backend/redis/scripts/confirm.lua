@@ -7,6 +7,7 @@
 --       4  the decision, JSON
 -- Reply {code, due, standing}
 --       ok; repeat: held already; ended; not_offered; missing, without standing
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'missing', -1 } end
 local e = load(ARGV[1])
 if not e then return reply('missing') end

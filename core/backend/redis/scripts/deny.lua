@@ -12,6 +12,7 @@
 --       9  wait, ms
 --      10  reason
 -- Reply {ok, due, s}; unregistered
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'unregistered', -1 } end
 local e = fresh(ARGV[1], ARGV[2], {
   body = ARGV[3], decision = ARGV[4], priority = tonumber(ARGV[5]), value = tonumber(ARGV[6]),

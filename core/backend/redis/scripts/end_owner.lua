@@ -5,6 +5,7 @@
 -- ARGV  1  owner
 --       2  who does it
 -- Reply {ok, due, views}
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'ok', -1, {} } end
 local m = machine()
 local ids = call('SMEMBERS', P .. 'o:' .. ARGV[1])

@@ -6,6 +6,7 @@
 --       3… keys of the resources
 -- Reply {ok, -1, locks held by the subject, locks held by the owner,
 --       {view of the first holder or {}, queue length, mine, waited ms}…}
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not peek() then return { 'missing', -1 } end
 local by_owner = 0
 for _, id in ipairs(call('SMEMBERS', P .. 'o:' .. ARGV[1])) do

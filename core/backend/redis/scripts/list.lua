@@ -8,6 +8,7 @@
 --       5  owner of the live ones, "" any
 -- Reply {ok, -1, last, standings}
 --       last: id of the last one looked at, "" when there are no more
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not peek() then return { 'ok', -1, '', {} } end
 local after, limit = ARGV[1], tonumber(ARGV[2])
 local from = after == '' and '-' or '(' .. after

@@ -1,6 +1,6 @@
 -- The lock table of one namespace: what every script below shares. The loader
 -- puts it, after a few constants (AGING, OFFER, POLL, ENDED, IDEMPOTENCY,
--- EVENTS: milliseconds), in front of each script.
+-- EVENTS: milliseconds; CLUSTER: true or false), in front of each script.
 --
 -- KEYS[1] is in every script `<prefix>:{<namespace>}:c`. All other keys of the
 -- namespace are built here from what stands before its last letter, because a
@@ -31,6 +31,14 @@ local token           -- largest token handed out
 local held, offered   -- live requests in these states
 local server          -- {run id, epoch, checked at} when it was looked at in this step
 local soonest         -- earliest deadline that this step knows of, ms
+
+-- While a cluster moves a slot, key by key, neither server has all of the
+-- namespace. Asking for two keys that nobody has is an error on both servers then,
+-- and only then. A script must find out before it has written anything.
+local function moving()
+  local answer = redis.pcall('EXISTS', P .. '!', P .. '?')
+  return type(answer) == 'table' and answer.err ~= nil
+end
 
 -- open reads the clock; it answers false when nobody has registered the
 -- namespace, which then has no keys.

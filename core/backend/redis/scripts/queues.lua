@@ -7,6 +7,7 @@
 --       4  the one key that is asked for, "" all
 -- Reply {ok, -1, last, {key, length, views of holders, standings of waiters}…}
 --       last: the last key looked at, "" when there are no more
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not peek() then return { 'ok', -1, '' } end
 local limit, depth = tonumber(ARGV[2]), tonumber(ARGV[3])
 local keys

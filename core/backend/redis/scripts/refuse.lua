@@ -5,6 +5,7 @@
 --       2  the decision, JSON
 -- Reply {code, due, standing}
 --       ok; ended; not_offered: held; missing, without standing
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'missing', -1 } end
 local m = machine()
 local e = load(ARGV[1])

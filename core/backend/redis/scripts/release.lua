@@ -8,6 +8,7 @@
 --       4  who does it when that is not its subject, or ""
 -- Reply {code, due, standing}
 --       ok; repeat: ended before; not_yours; stale; missing, without standing
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'missing', -1 } end
 local m = machine()
 local e = load(ARGV[1])

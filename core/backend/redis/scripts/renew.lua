@@ -6,6 +6,7 @@
 --       3  lease, ms, 0 none, -1 the length it has
 -- Reply {code, due, standing}
 --       ok; stale; missing, without standing
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'missing', -1 } end
 local e = load(ARGV[1])
 if not e then return reply('missing') end

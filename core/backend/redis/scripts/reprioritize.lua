@@ -8,6 +8,7 @@
 --       5  who does it
 -- Reply {code, due, standing}
 --       ok; ended; not_queued; missing, without standing
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'missing', -1 } end
 local m = machine()
 local e = load(ARGV[1])

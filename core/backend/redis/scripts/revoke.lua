@@ -6,6 +6,7 @@
 --       3  reason
 -- Reply {code, due, standing}
 --       ok; ended; missing, without standing
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'missing', -1 } end
 local m = machine()
 local e = load(ARGV[1])

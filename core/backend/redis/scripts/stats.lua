@@ -3,6 +3,7 @@
 -- KEYS  1  the namespace's clock, lg:{ns}:c
 -- Reply {ok, -1, held, offered, live, {waiting, age of the oldest in ms}…}
 --       the last four by priority: low, normal, high, critical
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not peek() then return { 'missing', -1 } end
 local answer = { 'ok', -1, held, offered, call('ZCARD', L) }
 for priority = 1, 4 do

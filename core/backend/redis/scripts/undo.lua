@@ -7,6 +7,7 @@
 --       2  step to undo: acquire or confirm
 --       3  idempotency key of the acquire, or ""
 -- Reply {ok, due}; missing
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'missing', -1 } end
 local m = machine()
 local e = load(ARGV[1])

@@ -5,6 +5,7 @@
 --       2  token
 -- Reply {code, due, standing}
 --       ok; stale; missing, without standing
+if CLUSTER and moving() then return { 'moving', -1 } end
 if not peek() then return { 'missing', -1 } end
 local e = load(ARGV[1])
 if not e then return { 'missing', -1 } end
