@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -37,7 +38,7 @@ func (r *rig) subscribe(query string) *subscription {
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := r.request(ctx, "GET", "/v1/events"+query, nil)
 	require.NoError(r.t, err)
-	resp, err := r.client.Do(req)
+	resp, err := r.client.Do(req) //nolint:bodyclose // the goroutine below closes it
 	require.NoError(r.t, err)
 	require.Equal(r.t, http.StatusOK, resp.StatusCode)
 	require.Equal(r.t, "text/event-stream", resp.Header.Get("Content-Type"))
@@ -62,6 +63,8 @@ func (r *rig) subscribe(query string) *subscription {
 // next answers the next event, held against the document.
 func (s *subscription) next() wire.Event {
 	s.t.Helper()
+	patience := time.NewTimer(10 * time.Second)
+	defer patience.Stop()
 	select {
 	case m := <-s.messages:
 		require.Empty(s.t, m.Type)
@@ -73,7 +76,7 @@ func (s *subscription) next() wire.Event {
 		require.NoError(s.t, json.Unmarshal([]byte(m.Data), &e))
 		require.Equal(s.t, m.LastEventID, e.ID)
 		return e
-	case <-time.After(10 * time.Second):
+	case <-patience.C:
 		s.t.Fatal("no event came")
 		return wire.Event{}
 	}
@@ -165,7 +168,7 @@ func TestEvents_failureIsToldInTheStream(t *testing.T) {
 	s := r.subscribe("")
 	r.policy.set(func(q *lock.Question, _ *lock.Decision) error {
 		if q.Action == lock.ActRead {
-			return &lock.PolicyError{Err: fmt.Errorf("secret")}
+			return &lock.PolicyError{Err: errors.New("secret")}
 		}
 		return nil
 	})
@@ -211,9 +214,9 @@ func TestEvents_heartbeatEveryFifteenSeconds(t *testing.T) {
 		require.NoError(t, err)
 		tip, err := r.orch.Tip(t.Context())
 		require.NoError(t, err)
-		time.Sleep(14 * time.Second)
+		time.Sleep(14 * time.Second) //nolint:forbidigo // the clock of the bubble: nothing really waits
 		require.NotContains(t, f.text(), "still here")
-		time.Sleep(17 * time.Second)
+		time.Sleep(17 * time.Second) //nolint:forbidigo // as above
 		require.Equal(t, 2, strings.Count(f.text(), ": still here"))
 		require.Contains(t, f.text(), "id: "+string(tip), "a filtered reader moves on all the same")
 		cancel()

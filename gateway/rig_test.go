@@ -266,6 +266,14 @@ func document(t *testing.T) *openapi3.T {
 	return doc
 }
 
+// within answers the rig for a subtest.
+func (r *rig) within(t *testing.T) *rig {
+	t.Helper()
+	other := *r
+	other.t = t
+	return &other
+}
+
 // reply is what a call was answered.
 type reply struct {
 	status int

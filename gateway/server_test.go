@@ -110,7 +110,7 @@ func TestMounts_shareAuthenticationAndProblems(t *testing.T) {
 			routes.Add("LOCK", "/terraform/:state", func(c echo.Context) error {
 				return c.String(http.StatusOK, gateway.CallerFrom(c).Subject.ID+" "+gateway.RequestID(c.Request().Context()))
 			})
-			routes.Add("GET", "/panics", func(echo.Context) error { panic("at the disco") })
+			routes.Add("GET", "/panics", func(echo.Context) error { panic("at the disco") }) //nolint:forbidigo // to see that one call cannot end the gateway
 			routes.Add("GET", "/conflict", func(c echo.Context) error { return gateway.WriteError(c, lock.ErrStaleToken) })
 		}}
 	})
@@ -189,7 +189,7 @@ lockgate_http_requests_total{code="405",method="other",route="/v1/locks"} 1
 	require.Empty(t, faults)
 	a := r.do("GET", "/metrics", nil)
 	require.Contains(t, string(a.body), `lockgate_http_request_seconds_count{method="POST",route="/v1/locks"} 1`)
-	r.policy.set(func(q *lock.Question, d *lock.Decision) error {
+	r.policy.set(func(_ *lock.Question, d *lock.Decision) error {
 		refuse(d, "not you")
 		return nil
 	})
