@@ -390,7 +390,7 @@ func TestDecide_endsWithItsCaller(t *testing.T) {
 }
 
 func TestDecide_inputHasABound(t *testing.T) {
-	e := engine(t, map[string]string{"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if input.action == \"acquire\""})
+	e := engine(t, map[string]string{"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if \"net\" in input.subject.teams"})
 	q := question()
 	q.Caller.Subject.Teams = []string{strings.Repeat("x", maxInputBytes)}
 	_, err := e.Decide(t.Context(), q)

@@ -63,7 +63,7 @@ func requestFields() []field {
 		{"request", "dry_run", boolean(), func(v *view, to sink) { to.flag(v.q.DryRun) }},
 		{"request", "stage", textOf("enqueue", "grant"), func(v *view, to sink) { to.text(v.q.Stage.String()) }},
 		{"request", "labels", textMap(), func(v *view, to sink) { to.pairs(v.q.Labels) }},
-		{"request", "context", openObject(), func(v *view, to sink) { to.document(v.context().all) }},
+		{"request", "context", openObject(), func(v *view, to sink) { to.document(v.document()) }},
 	}
 }
 

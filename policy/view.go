@@ -3,8 +3,6 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,13 +25,14 @@ type view struct {
 	at         place
 	decoded    bool
 	attached   attached
-	contextErr error // the context has a member of the wrong kind
+	opened     bool
+	all        map[string]any // the context as it stands
+	contextErr error          // the context has a member of the wrong kind
 	active     []*window
 }
 
 // attached is what the caller attached to its request as context.
 type attached struct {
-	all      map[string]any
 	pull     pull
 	source   string // who vouches for pull; "" when there is none
 	command  string
@@ -119,28 +118,37 @@ func (v *view) context() *attached {
 	}
 	v.decoded = true
 	v.attached = attached{}
-	if len(v.q.Context) == 0 {
-		v.attached.all = map[string]any{}
-		return &v.attached
+	if len(v.q.Context) > 0 {
+		v.fail(v.attached.decode(v.q.Context, v.q.Caller.Source))
 	}
-	v.contextErr = v.attached.decode(v.q.Context, v.q.Caller.Source)
 	return &v.attached
 }
 
+// document is the context as it stands.
+func (v *view) document() map[string]any {
+	if v.opened {
+		return v.all
+	}
+	v.opened = true
+	v.all = map[string]any{}
+	if len(v.q.Context) > 0 {
+		d := json.NewDecoder(bytes.NewReader(v.q.Context))
+		d.UseNumber() // a float64 loses the end of large integers
+		if err := d.Decode(&v.all); err != nil {
+			v.fail(lock.Invalid("/context", "is no JSON object: "+err.Error()))
+		}
+	}
+	return v.all
+}
+
+// fail keeps the first error.
+func (v *view) fail(err error) {
+	if v.contextErr == nil {
+		v.contextErr = err
+	}
+}
+
 func (a *attached) decode(text json.RawMessage, from lock.Source) error {
-	all := map[string]any{}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber() // a float64 loses the end of large integers
-	if err := d.Decode(&all); err != nil {
-		return lock.Invalid("/context", "is no JSON object: "+err.Error())
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return lock.Invalid("/context", "is more than one JSON object")
-	}
-	if all == nil {
-		all = map[string]any{}
-	}
-	a.all = all
 	var known struct {
 		Pull     *pull   `json:"pull"`
 		Command  command `json:"command"`
@@ -212,9 +220,10 @@ func (v *view) reset(q *lock.Question, i int, known *facts) {
 // next moves the view to another resource of the same question and keeps what
 // the question attached.
 func (v *view) next(i int) {
-	decoded, kept, err := v.decoded, v.attached, v.contextErr
+	kept := *v
 	v.reset(v.q, i, v.known)
-	v.decoded, v.attached, v.contextErr = decoded, kept, err
+	v.decoded, v.attached, v.contextErr = kept.decoded, kept.attached, kept.contextErr
+	v.opened, v.all = kept.opened, kept.all
 }
 
 // release lets go of the question, so that a pooled view keeps nothing alive.

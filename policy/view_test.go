@@ -98,7 +98,7 @@ func TestInput_everyFieldIsThere(t *testing.T) {
 	require.NoError(t, err)
 	v := &view{}
 	v.reset(&lock.Question{Action: lock.ActRead, Time: time.Unix(0, 0)}, 0, f)
-	got, err := newInputBuilder().build(v)
+	got, err := newInputBuilder(fields()).build(v)
 	require.NoError(t, err)
 	text, err := ast.JSON(got.Value)
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestInput_holdsWhatTheQuestionSays(t *testing.T) {
 	}}
 	v := &view{}
 	v.reset(q, 0, e.current.Load().facts)
-	got, err := newInputBuilder().build(v)
+	got, err := newInputBuilder(fields()).build(v)
 	require.NoError(t, err)
 	text, err := ast.JSON(got.Value)
 	require.NoError(t, err)
@@ -204,10 +204,12 @@ func TestContext_faultsNameThePlace(t *testing.T) {
 	for _, text := range []string{`[]`, `{`, `{} {}`, `{"pull": 7}`, `{"command": 7}`, `{"reason": 7}`} {
 		v := &view{q: &lock.Question{Context: json.RawMessage(text)}}
 		v.context()
+		v.document()
 		require.Error(t, v.contextErr, text)
 	}
 	v := &view{q: &lock.Question{Context: json.RawMessage(`null`)}}
-	require.Empty(t, v.context().all)
+	require.Empty(t, v.document())
+	require.Empty(t, v.context().source)
 	require.NoError(t, v.contextErr)
 }
 
