@@ -274,7 +274,7 @@ func TestWelcome_linksToWhatThereIs(t *testing.T) {
 	links := regexp.MustCompile(`href="(/[^"?]*)`).FindAllStringSubmatch(page, -1)
 	require.NotEmpty(t, links)
 	for _, link := range links {
-		path, _ := find(r.document, link[1])
+		path, _ := r.document.find(link[1])
 		require.NotEmpty(t, path, link[1])
 	}
 }
