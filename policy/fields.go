@@ -127,7 +127,7 @@ func pullFields() []field {
 		{"pull", "head", anyText(), func(v *view, to sink) { to.text(v.context().pull.Head) }},
 		{"pull", "base", anyText(), func(v *view, to sink) { to.text(v.context().pull.Base) }},
 		{"pull", "approvers", textList(), func(v *view, to sink) { to.texts(v.context().pull.Approvers) }},
-		{"pull", "source", textOf("vcs", "atlantis", "caller", ""), func(v *view, to sink) { to.text(v.context().source) }},
+		{"pull", "source", textOf("vcs", "atlantis", "caller", ""), func(v *view, to sink) { to.text(v.pullSource()) }},
 	}
 }
 

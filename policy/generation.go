@@ -31,7 +31,8 @@ type generation struct {
 	platform    *ward
 	orgs        map[string]*ward
 	needs       lock.Needs
-	memo        *memo
+	memo        *memo[verdict]
+	contexts    *memo[attached]
 	modes       func(policy string) Mode
 }
 
@@ -73,7 +74,7 @@ func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
 		return nil, err
 	}
 	g := &generation{
-		revision: s.digest(settings(cfg)), facts: known, memo: newMemo(), inputs: newInputBuilder(fields()),
+		revision: s.digest(settings(cfg)), facts: known, memo: newMemo[verdict](), contexts: newMemo[attached](), inputs: newInputBuilder(fields()),
 		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{},
 		modules: describe(modules), warnings: warnings(compiler, modules, cfg),
 	}

@@ -21,10 +21,12 @@ type view struct {
 	facts lock.Facts
 	known *facts // of the generation
 
+	contexts *memo[attached] // nil: decode each
+
 	resolved   bool
 	at         place
-	decoded    bool
-	attached   attached
+	attached   *attached
+	nothing    attached // what a question without context attached
 	opened     bool
 	all        map[string]any // the context as it stands
 	contextErr error          // the context has a member of the wrong kind
@@ -34,7 +36,7 @@ type view struct {
 // attached is what the caller attached to its request as context.
 type attached struct {
 	pull     pull
-	source   string // who vouches for pull; "" when there is none
+	given    bool // there is a pull request
 	command  string
 	destroys int64
 	reason   string
@@ -113,15 +115,28 @@ func (v *view) incident() string {
 // context decodes what the caller attached. A member of the wrong kind is kept
 // as contextErr: no decision is made on a guess.
 func (v *view) context() *attached {
-	if v.decoded {
-		return &v.attached
+	if v.attached != nil {
+		return v.attached
 	}
-	v.decoded = true
-	v.attached = attached{}
-	if len(v.q.Context) > 0 {
-		v.fail(v.attached.decode(v.q.Context, v.q.Caller.Source))
+	if len(v.q.Context) == 0 {
+		v.attached = &v.nothing
+		return v.attached
 	}
-	return &v.attached
+	if v.contexts != nil {
+		if known := v.contexts.get(v.q.Context); known != nil {
+			v.attached = known
+			return known
+		}
+	}
+	v.attached = &attached{}
+	err := v.attached.decode(v.q.Context)
+	switch {
+	case err != nil:
+		v.fail(err)
+	case v.contexts != nil:
+		v.contexts.put(v.q.Context, v.attached)
+	}
+	return v.attached
 }
 
 // document is the context as it stands.
@@ -148,7 +163,7 @@ func (v *view) fail(err error) {
 	}
 }
 
-func (a *attached) decode(text json.RawMessage, from lock.Source) error {
+func (a *attached) decode(text json.RawMessage) error {
 	var known struct {
 		Pull     *pull   `json:"pull"`
 		Command  command `json:"command"`
@@ -159,17 +174,20 @@ func (a *attached) decode(text json.RawMessage, from lock.Source) error {
 		return lock.Invalid("/context", "cannot be read by policies: "+err.Error())
 	}
 	if known.Pull != nil {
-		a.pull, a.source = *known.Pull, vouchedBy(from)
+		a.pull, a.given = *known.Pull, true
 	}
 	a.command, a.destroys = commandName(known.Command.Name), known.Command.Destroys
 	a.reason, a.incident = known.Reason, known.Incident
 	return nil
 }
 
-// vouchedBy says who stands behind a description of a pull request: the
+// pullSource says who stands behind the description of a pull request: the
 // Atlantis door writes its own, at every other door it is the caller's word.
-func vouchedBy(from lock.Source) string {
-	if from == lock.FromAtlantis {
+func (v *view) pullSource() string {
+	switch {
+	case !v.context().given:
+		return ""
+	case v.q.Caller.Source == lock.FromAtlantis:
 		return "atlantis"
 	}
 	return "caller"
@@ -222,7 +240,7 @@ func (v *view) reset(q *lock.Question, i int, known *facts) {
 func (v *view) next(i int) {
 	kept := *v
 	v.reset(v.q, i, v.known)
-	v.decoded, v.attached, v.contextErr = kept.decoded, kept.attached, kept.contextErr
+	v.contexts, v.attached, v.contextErr = kept.contexts, kept.attached, kept.contextErr
 	v.opened, v.all = kept.opened, kept.all
 }
 

@@ -209,7 +209,7 @@ func TestContext_faultsNameThePlace(t *testing.T) {
 	}
 	v := &view{q: &lock.Question{Context: json.RawMessage(`null`)}}
 	require.Empty(t, v.document())
-	require.Empty(t, v.context().source)
+	require.Empty(t, v.pullSource())
 	require.NoError(t, v.contextErr)
 }
 
