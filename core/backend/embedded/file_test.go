@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,35 +23,35 @@ const kept = 24 * time.Hour
 
 // written makes a file with many requests, keys and events, large enough to have
 // branch pages, overflow pages and free pages, and answers what is in it.
-func written(t testing.TB, path string) state {
-	t.Helper()
+func written(tb testing.TB, path string) state {
+	tb.Helper()
 	f, err := openFile(path, kept)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	s, err := f.load()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	table := restore(&s, lock.DefaultRules())
 	for i := range 200 {
 		table.now = stampOf(time.Now())
 		a := &lock.Acquire{
 			Lock: lock.Lock{
-				ID: lock.ID(fmt.Sprintf("01%024d", i)), Namespace: "ns", Owner: lock.Owner(fmt.Sprint(i)),
+				ID: lock.ID(fmt.Sprintf("01%024d", i)), Namespace: "ns", Owner: lock.Owner(strconv.Itoa(i)),
 				Resources: []lock.Resource{{Key: lock.Key(fmt.Sprintf("key%d", i%150))}}, Wait: time.Hour,
 			},
-			Idempotency: lock.Idempotency{Key: fmt.Sprint(i)},
+			Idempotency: lock.Idempotency{Key: strconv.Itoa(i)},
 		}
 		if i%40 == 0 {
 			a.Lock.Context = []byte(`"` + strings.Repeat("x", 9000) + `"`)
 		}
-		require.NoError(t, table.apply(a).Err)
+		require.NoError(tb, table.apply(a).Err)
 		if i%10 == 9 {
-			require.NoError(t, f.commit(&table.changes, marks{table.now, table.token, table.tip}))
+			require.NoError(tb, f.commit(&table.changes, marks{table.now, table.token, table.tip}))
 			table.changes = newChanges()
 		}
 	}
 	s, err = f.load()
-	require.NoError(t, err)
-	require.NoError(t, f.close())
-	require.Len(t, s.locks, 200)
+	require.NoError(tb, err)
+	require.NoError(tb, f.close())
+	require.Len(tb, s.locks, 200)
 	return s
 }
 
@@ -90,17 +91,21 @@ func TestOpen_usedByAnother(t *testing.T) {
 }
 
 func TestOpen_refuses(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		make func(t *testing.T, path string)
 		want string
 	}{
 		"text": {func(t *testing.T, path string) {
+			t.Helper()
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("no database\n", 1000)), 0o600))
 		}, "invalid database"},
 		"a few bytes": {func(t *testing.T, path string) {
+			t.Helper()
 			require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
 		}, "cannot be used as a lock table"},
 		"another program's": {func(t *testing.T, path string) {
+			t.Helper()
 			db, err := bbolt.Open(path, 0o600, nil)
 			require.NoError(t, err)
 			require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
@@ -110,25 +115,30 @@ func TestOpen_refuses(t *testing.T) {
 			require.NoError(t, db.Close())
 		}, "of another program"},
 		"another version": {func(t *testing.T, path string) {
+			t.Helper()
 			edit(t, path, func(tx *bbolt.Tx) error {
 				return put(tx.Bucket(metaBucket()), headerKey(), &header{Format: 99})
 			})
 		}, "it has format 99, this program reads format 1"},
 		"lost record": {func(t *testing.T, path string) {
+			t.Helper()
 			edit(t, path, func(tx *bbolt.Tx) error {
 				return tx.Bucket(requestsBucket()).Delete(fmt.Appendf(nil, "01%024d", 7))
 			})
 		}, "it has 199 requests and 200 idempotency keys, but 200 and 200 were written"},
 		"lost event": {func(t *testing.T, path string) {
+			t.Helper()
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(eventsBucket()).Delete(sequenceKey(50)) })
 		}, "event 50 is gone"},
 		"unreadable record": {func(t *testing.T, path string) {
+			t.Helper()
 			edit(t, path, func(tx *bbolt.Tx) error {
 				key := fmt.Appendf(nil, "01%024d", 7)
 				return tx.Bucket(requestsBucket()).Put(key, seal(key, []byte(`{"id":`)))
 			})
 		}, "unexpected end of JSON"},
 		"held twice": {func(t *testing.T, path string) {
+			t.Helper()
 			edit(t, path, func(tx *bbolt.Tx) error {
 				b, key := tx.Bucket(requestsBucket()), fmt.Appendf(nil, "01%024d", 7)
 				var l lock.Lock
@@ -140,6 +150,7 @@ func TestOpen_refuses(t *testing.T) {
 			})
 		}, `holds "key3" beside somebody else`},
 		"cut off": {func(t *testing.T, path string) {
+			t.Helper()
 			require.NoError(t, os.Truncate(path, 64<<10))
 		}, "it is cut off"},
 	} {
@@ -233,7 +244,7 @@ func TestTrim_dropsOldEventsFewAtATime(t *testing.T) {
 	require.NoError(t, err)
 	defer f.close()
 	table := restore(&state{}, lock.DefaultRules())
-	append := func(now stamp, n int) {
+	log := func(now stamp, n int) {
 		table.now = now
 		for range n {
 			table.append(lock.Lock{}, happening{what: events.LockDenied})
@@ -241,13 +252,13 @@ func TestTrim_dropsOldEventsFewAtATime(t *testing.T) {
 		require.NoError(t, f.commit(&table.changes, marks{table.now, table.token, table.tip}))
 		table.changes = newChanges()
 	}
-	append(1000, 3*minTrim)
-	append(5000, 1)
+	log(1000, 3*minTrim)
+	log(5000, 1)
 	found, err := f.events(0, 1)
 	require.NoError(t, err)
 	require.Equal(t, cursorOf(minTrim+1), found[0].Cursor)
-	append(5000, 1)
-	append(5000, 1)
+	log(5000, 1)
+	log(5000, 1)
 	found, err = f.events(0, 10)
 	require.NoError(t, err)
 	require.Len(t, found, 3)
