@@ -61,7 +61,7 @@ func (r *rig) bearer(token string) *rig { return r.as("Authorization", "Bearer "
 func TestAuth_staticTokens(t *testing.T) {
 	r := start(t, withTokens(t))
 	r.policy.set(nil)
-	l := r.bearer("ann-secret").held("one", vpc)
+	l := r.bearer("ann-secret").as("X-Forwarded-For", "10.0.0.7", "X-Real-Ip", "10.0.0.7").held("one", vpc)
 	require.Equal(t, "ann", l.Subject)
 	asked := r.policy.asked()
 	require.Equal(t, lock.Subject{ID: "ann", Kind: lock.StaticToken, Name: "ann", Teams: []string{"net", "ops"}}, asked.Caller.Subject)

@@ -157,6 +157,7 @@ func TestEvents_streamEndsWhenTheGatewayStops(t *testing.T) {
 	s := r.subscribe("")
 	require.NoError(t, r.stop())
 	<-s.done
+	require.NotContains(t, r.logs.String(), "cut off", "nobody waited for the shutdown grace")
 }
 
 func TestEvents_failureIsToldInTheStream(t *testing.T) {
