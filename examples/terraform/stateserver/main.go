@@ -19,7 +19,7 @@ const maxState = 64 << 20
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:7481", "address to serve on")
-	folder := flag.String("dir", "terraform-states", "folder of the state files")
+	folder := flag.String("dir", "examples/terraform/terraform-states", "folder of the state files")
 	flag.Parse()
 	if err := serve(*listen, *folder, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "stateserver:", err)
