@@ -96,7 +96,7 @@ func TestUnlock_emptyBodyAsksPolicyEvenForOnesOwnLock(t *testing.T) {
 	})
 }
 
-func TestUnlock_emptyBodyBreaksTheLockBeforeAnyOffer(t *testing.T) {
+func TestUnlock_emptyBodyBreaksWhateverHoldsThenWhateverIsOffered(t *testing.T) {
 	bubble(t, func(r *rig) {
 		t := r.t
 		r.locked(ann, "run-1")
