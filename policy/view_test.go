@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/lockgate/lockgate/core/lock"
 )
@@ -54,6 +57,28 @@ func TestResolve_readsKeysAndTheRegistry(t *testing.T) {
 		got := f.resolve(lock.Namespace(c.ns), lock.Key(c.key))
 		require.Empty(t, cmp.Diff(c.want, got, cmp.AllowUnexported(place{})), "%s in %s", c.key, c.ns)
 	}
+}
+
+// The shipped library and the gateway must name a project alike, or one of them
+// would judge by another project's owners.
+func TestResolve_agreesWithTheShippedLibrary(t *testing.T) {
+	source := shippedFiles(t)["lockgate/lib/registry.rego"]
+	query, err := rego.New(rego.Query("name := data.lockgate.lib.registry.name"), rego.ParsedModule(parsed(t, "registry.rego", source))).
+		PrepareForEval(t.Context())
+	require.NoError(t, err)
+	segment := rapid.SampledFrom([]string{"acme", "infra", "default", "terraform", "vpc", ""})
+	rapid.Check(t, func(t *rapid.T) {
+		ns := strings.Join(rapid.SliceOfN(segment, 0, 3).Draw(t, "namespace"), "/")
+		key := "k" + strings.Join(rapid.SliceOfN(segment, 0, 5).Draw(t, "key"), "/")
+		if rapid.Bool().Draw(t, "within") {
+			key = ns + "/" + key
+		}
+		input := map[string]any{"resource": map[string]any{"namespace": ns, "key": key}}
+		results, err := query.Eval(context.Background(), rego.EvalInput(input))
+		require.NoError(t, err)
+		f := &facts{}
+		require.Equal(t, results[0].Bindings["name"], f.resolve(lock.Namespace(ns), lock.Key(key)).name)
+	})
 }
 
 func TestCalendar_windowsInForce(t *testing.T) {
