@@ -54,6 +54,8 @@ func TestFullDisk(t *testing.T) {
 	require.ErrorIs(t, refused, syscall.ENOSPC)
 	require.ErrorContains(t, refused, path)
 
+	require.ErrorAs(t, store.Ping(t.Context()), &unavailable)
+
 	_, err := store.Get(t.Context(), lost)
 	require.ErrorIs(t, err, lock.ErrNotFound, "nothing of it happened")
 	for _, id := range good {
@@ -71,6 +73,7 @@ func TestFullDisk(t *testing.T) {
 	out, err := acquire(lost)
 	require.NoError(t, err, "there is room again")
 	require.NoError(t, out.Err)
+	require.NoError(t, store.Ping(t.Context()))
 	after, err := store.Events(t.Context(), tip, 10)
 	require.NoError(t, err)
 	require.Len(t, after, 1, "no event of what did not happen")
