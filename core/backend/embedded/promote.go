@@ -63,14 +63,18 @@ func (t *table) waiterAfter(p place, last *entry) *entry {
 	return nil
 }
 
-// offer gives a waiter its turn. From here on it counts like a holder.
+// offer gives a waiter its turn. From here on it counts like a holder. Nobody
+// comes back to a place that has lapsed, so the offer does not outlast it.
 func (t *table) offer(e *entry) {
 	t.update(e, func() {
-		wait := t.rules.PollOfferTimeout
-		if e.attended {
-			wait = t.rules.OfferTimeout
+		until := t.now.plus(t.rules.PollOfferTimeout)
+		switch {
+		case e.attended:
+			until = t.now.plus(t.rules.OfferTimeout)
+		case e.aliveUntil != 0:
+			until = min(until, e.aliveUntil)
 		}
-		e.state, e.offerUntil = lock.Offered, t.now.plus(wait)
+		e.state, e.offerUntil = lock.Offered, until
 	})
 	t.record(e, happening{what: events.LockOffered, before: lock.Queued})
 }
