@@ -2,6 +2,7 @@ package app
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -17,4 +18,13 @@ func TestSubjectOf_isTheSameForOneResourceAndSeveral(t *testing.T) {
 	} {
 		require.Equal(t, want, subjectOf([]byte(entry)))
 	}
+}
+
+func TestRules_comeFromQueueAndEvents(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Events.Retention, cfg.Queue.OfferTimeout = time.Hour, 7*time.Second
+	rules := cfg.rules()
+	require.Equal(t, time.Hour, rules.Events)
+	require.Equal(t, 7*time.Second, rules.OfferTimeout)
+	require.NoError(t, rules.Validate())
 }

@@ -51,7 +51,10 @@ func OnProgress(f func(*wire.Lock)) AcquireOption {
 // resources already gets that lock.
 //
 // When ctx ends first, Acquire takes the request back, which may take another
-// 5 s, and answers the cause of ctx.
+// 5 s, and answers the cause of ctx. Only a lock that was granted at once, with
+// its answer under way just then, stays: it looks like one that the owner had
+// before. It ends with its lease, and repeating the call with its idempotency key
+// finds it.
 func (c *Client) Acquire(ctx context.Context, r *wire.AcquireRequest, options ...AcquireOption) (*wire.Lock, error) {
 	l, _, err := c.ask(ctx, r, options)
 	return l, err

@@ -139,3 +139,49 @@ func TestAcquire_contextEndsWhileTheLockIsGranted(t *testing.T) {
 		})
 	}
 }
+
+// The first answer is awaited no longer: a lock that the owner had before stays.
+func TestAcquire_contextEndsBeforeTheFirstAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		owner string
+		first bool // whether the first call reaches the gateway
+		left  []string
+	}{
+		{"the request was never heard of", "bob", false, []string{"ann"}},
+		{"the owner had the lock before", "ann", true, []string{"ann"}},
+		{"it cannot be told from a lock of before", "bob", true, []string{"ann", "bob"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			table := newFake()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			interrupt := false
+			c, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !interrupt {
+					table.ServeHTTP(w, r)
+					return
+				}
+				interrupt = false
+				if tt.first {
+					table.ServeHTTP(w, r)
+				}
+				cancel()
+			}))
+			_, err := c.Acquire(t.Context(), ask("ann", 0, 0))
+			require.NoError(t, err)
+			interrupt = true
+			mine := ask(tt.owner, 0, 0)
+			if tt.owner == "bob" {
+				mine.Resources[0].Key = "dns"
+			}
+			_, err = c.Acquire(ctx, mine)
+			require.ErrorIs(t, err, context.Canceled)
+			var owners []string
+			for _, l := range live(t, c) {
+				owners = append(owners, l.Owner)
+			}
+			require.Equal(t, tt.left, owners)
+		})
+	}
+}

@@ -212,8 +212,8 @@ func (c *Client) explain(ctx context.Context, err error) error {
 func readProblem(resp *http.Response) error {
 	p := &wire.Problem{}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil || kind != "application/problem+json" || json.Unmarshal(data, p) != nil {
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil || media != "application/problem+json" || json.Unmarshal(data, p) != nil {
 		p = &wire.Problem{
 			Type:   "about:blank",
 			Title:  resp.Status,

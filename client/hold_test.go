@@ -163,6 +163,22 @@ func TestUnlock_tellsOfALossThatNoRenewalSaw(t *testing.T) {
 	})
 }
 
+func TestUnlock_ofALockThatTheGatewayHasForgotten(t *testing.T) {
+	for _, p := range []wire.Problem{{Status: 404, Code: wire.CodeNotFound}, {Status: 409, Code: wire.CodeStaleToken}} {
+		table := newFake()
+		c, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete {
+				refuse(w, p)
+				return
+			}
+			table.ServeHTTP(w, r)
+		}))
+		h, err := c.Hold(t.Context(), ask("ann", time.Minute, 0))
+		require.NoError(t, err)
+		require.ErrorIs(t, h.Unlock(t.Context()), client.ErrLost)
+	}
+}
+
 func TestHold_isRefusedLikeAcquire(t *testing.T) {
 	c, _ := dial(t, newFake())
 	_, err := c.Hold(t.Context(), &wire.AcquireRequest{Namespace: "frozen", Resources: []wire.Resource{{Key: "vpc"}}, Owner: "ann"})

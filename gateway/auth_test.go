@@ -61,7 +61,7 @@ func (r *rig) bearer(token string) *rig { return r.as("Authorization", "Bearer "
 func TestAuth_staticTokens(t *testing.T) {
 	r := start(t, withTokens(t))
 	r.policy.set(nil)
-	l := r.bearer("ann-secret").held("one", vpc)
+	l := r.bearer("ann-secret").as("X-Forwarded-For", "10.0.0.7", "X-Real-Ip", "10.0.0.7").held("one", vpc)
 	require.Equal(t, "ann", l.Subject)
 	asked := r.policy.asked()
 	require.Equal(t, lock.Subject{ID: "ann", Kind: lock.StaticToken, Name: "ann", Teams: []string{"net", "ops"}}, asked.Caller.Subject)
@@ -205,7 +205,7 @@ func TestTokensFile_isReadAgain(t *testing.T) {
 // issuer is an OIDC issuer's keys, served over HTTP.
 type issuer struct {
 	server *httptest.Server
-	signer jose.Signer
+	key    *ecdsa.PrivateKey
 	down   atomic.Bool
 }
 
@@ -213,8 +213,7 @@ func newIssuer(t *testing.T) *issuer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	i := &issuer{}
-	i.signer = signer(t, key)
+	i := &issuer{key: key}
 	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k1", Algorithm: "ES256", Use: "sig"}}}
 	i.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if i.down.Load() {
@@ -227,15 +226,10 @@ func newIssuer(t *testing.T) *issuer {
 	return i
 }
 
-func signer(t *testing.T, key *ecdsa.PrivateKey) jose.Signer {
+func sign(t *testing.T, key *ecdsa.PrivateKey, claims map[string]any) string {
 	t.Helper()
 	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k1"}}, nil)
 	require.NoError(t, err)
-	return s
-}
-
-func sign(t *testing.T, s jose.Signer, claims map[string]any) string {
-	t.Helper()
 	payload, err := json.Marshal(claims)
 	require.NoError(t, err)
 	signed, err := s.Sign(payload)
@@ -271,7 +265,7 @@ func (i *issuer) configure(s *setup) {
 func TestAuth_jwt(t *testing.T) {
 	i := newIssuer(t)
 	r := start(t, i.configure)
-	l := r.bearer(sign(t, i.signer, claims())).held("one", vpc)
+	l := r.bearer(sign(t, i.key, claims())).held("one", vpc)
 	require.Equal(t, "repo:acme/infra", l.Subject)
 	s := r.policy.asked().Caller.Subject
 	require.Equal(t, lock.JWT, s.Kind)
@@ -282,19 +276,19 @@ func TestAuth_jwt(t *testing.T) {
 
 	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	unsigned := strings.Join([]string{"eyJhbGciOiJub25lIn0", strings.Split(sign(t, i.signer, claims()), ".")[1], ""}, ".")
+	unsigned := strings.Join([]string{"eyJhbGciOiJub25lIn0", strings.Split(sign(t, i.key, claims()), ".")[1], ""}, ".")
 	for name, token := range map[string]string{
-		"expired":        sign(t, i.signer, claims("exp", time.Now().Add(-time.Hour).Unix())),
-		"other issuer":   sign(t, i.signer, claims("iss", "https://evil.test")),
-		"other audience": sign(t, i.signer, claims("aud", "vault")),
-		"no subject":     sign(t, i.signer, claims("sub", nil)),
-		"empty subject":  sign(t, i.signer, claims("sub", "")),
-		"another key":    sign(t, signer(t, stranger), claims()),
+		"expired":        sign(t, i.key, claims("exp", time.Now().Add(-time.Hour).Unix())),
+		"other issuer":   sign(t, i.key, claims("iss", "https://evil.test")),
+		"other audience": sign(t, i.key, claims("aud", "vault")),
+		"no subject":     sign(t, i.key, claims("sub", nil)),
+		"empty subject":  sign(t, i.key, claims("sub", "")),
+		"another key":    sign(t, stranger, claims()),
 		"no signature":   unsigned,
 		"no JWT":         "a.b.c",
 	} {
 		t.Run(name, func(t *testing.T) {
-			r.bearer(token).do("GET", "/v1/locks", nil).problem(http.StatusUnauthorized, wire.CodeUnauthenticated)
+			r.within(t).bearer(token).do("GET", "/v1/locks", nil).problem(http.StatusUnauthorized, wire.CodeUnauthenticated)
 		})
 	}
 }
@@ -303,7 +297,7 @@ func TestAuth_jwtWhileTheKeysCannotBeFetched(t *testing.T) {
 	i := newIssuer(t)
 	i.down.Store(true)
 	r := start(t, i.configure)
-	token := sign(t, i.signer, claims())
+	token := sign(t, i.key, claims())
 	a := r.bearer(token).do("GET", "/v1/locks", nil)
 	a.problem(http.StatusServiceUnavailable, wire.CodeUnavailable)
 	require.NotEmpty(t, a.header.Get("Retry-After"))

@@ -67,6 +67,7 @@ func cut(text, after string, until byte) string {
 }
 
 func call(b *testing.B, client *http.Client, method, url, body string, want int) string {
+	b.Helper()
 	req, err := http.NewRequestWithContext(b.Context(), method, url, strings.NewReader(body))
 	require.NoError(b, err)
 	req.Header.Set("Content-Type", "application/json")

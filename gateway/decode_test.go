@@ -43,7 +43,7 @@ func TestBody_faultsHavePointers(t *testing.T) {
 		{"control character", `{"resources":["a\u0007"],"owner":"o"}`, "/resources/0/key"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := r.do("POST", "/v1/locks", tc.body).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+			p := r.within(t).do("POST", "/v1/locks", tc.body).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
 			require.Len(t, p.Errors, 1)
 			require.Equal(t, tc.pointer, p.Errors[0].Pointer, "%+v", p.Errors)
 			require.NotEmpty(t, p.Errors[0].Detail)
@@ -116,9 +116,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := gateway.Decode[wire.AcquireRequest](data)
-		_, _ = gateway.Decode[wire.TokenRequest](data)
-		_, _ = gateway.Decode[wire.DecisionRequest](data)
+		got, err := gateway.DecodeAs[wire.AcquireRequest](data)
+		_, _ = gateway.DecodeAs[wire.TokenRequest](data)
+		_, _ = gateway.DecodeAs[wire.DecisionRequest](data)
 		if err != nil {
 			return
 		}
@@ -129,7 +129,7 @@ func FuzzDecode(f *testing.F) {
 		require.Empty(t, cmp.Diff(plain, got))
 		out, err := json.Marshal(got)
 		require.NoError(t, err)
-		_, err = gateway.Decode[wire.AcquireRequest](out)
+		_, err = gateway.DecodeAs[wire.AcquireRequest](out)
 		require.NoError(t, err, "%s", out)
 	})
 }

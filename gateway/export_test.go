@@ -11,8 +11,8 @@ func (s *Server) RouteNames() []string {
 	return out
 }
 
-// Decode reads a body as a route that takes a T does.
-func Decode[T any](data []byte) (T, error) {
+// DecodeAs reads a body as a route that takes a T does.
+func DecodeAs[T any](data []byte) (T, error) {
 	var into T
 	err := decode(data, shapeOf(reflect.TypeFor[T]()), &into)
 	return into, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -290,7 +291,7 @@ func TestList_filtersAndPages(t *testing.T) {
 	r := start(t)
 	for i := range 5 {
 		b := body("owner", fmt.Sprintf("stack/%d", i))
-		b.Labels = map[string]string{"n": fmt.Sprint(i)}
+		b.Labels = map[string]string{"n": strconv.Itoa(i)}
 		r.do("POST", "/v1/locks", b).lock(http.StatusCreated)
 	}
 	r.queued("late", "stack/0")

@@ -12,13 +12,13 @@ import (
 )
 
 func TestOpenAPI_isValid(t *testing.T) {
-	require.NoError(t, document(t).Validate(t.Context()))
+	require.NoError(t, document(t).doc.Validate(t.Context()))
 }
 
 func TestOpenAPI_namesEveryRouteAndNoOther(t *testing.T) {
 	r := start(t)
 	var documented []string
-	for path, item := range r.document.Paths.Map() {
+	for path, item := range r.document.doc.Paths.Map() {
 		for method := range item.Operations() {
 			documented = append(documented, method+" "+path)
 		}
@@ -37,5 +37,5 @@ func TestOpenAPI_isServedAsJSON(t *testing.T) {
 	served, err := openapi3.NewLoader().LoadFromData(a.body)
 	require.NoError(t, err)
 	require.Equal(t, "3.1.0", served.OpenAPI)
-	require.Equal(t, r.document.Paths.Len(), served.Paths.Len())
+	require.Equal(t, r.document.doc.Paths.Len(), served.Paths.Len())
 }

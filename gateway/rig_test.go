@@ -14,9 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace/noop"
@@ -167,7 +164,7 @@ type rig struct {
 	registry *prometheus.Registry
 	logs     *syncBuffer
 	client   *http.Client
-	document *openapi3.T
+	document *contract
 	headers  http.Header // sent with every call
 	orch     *orchestrator.Orchestrator
 	stop     func() error // ends the gateway alone and answers what Run did
@@ -259,11 +256,12 @@ func start(t *testing.T, adjust ...func(*setup)) *rig {
 	return r
 }
 
-func document(t *testing.T) *openapi3.T {
+// within answers the rig for a subtest.
+func (r *rig) within(t *testing.T) *rig {
 	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromData(wire.OpenAPI())
-	require.NoError(t, err)
-	return doc
+	other := *r
+	other.t = t
+	return &other
 }
 
 // reply is what a call was answered.
@@ -335,7 +333,7 @@ func (r *rig) try(ctx context.Context, method, target string, body any) (*reply,
 		return nil, err
 	}
 	a := &reply{status: resp.StatusCode, header: resp.Header, body: data, t: r.t}
-	return a, conforms(r.document, req, a)
+	return a, r.document.holds(req, a)
 }
 
 func (r *rig) request(ctx context.Context, method, target string, body any) (*http.Request, error) {
@@ -360,47 +358,6 @@ func (r *rig) request(ctx context.Context, method, target string, body any) (*ht
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return req, nil
-}
-
-// conforms holds an answer against the document. Routes and methods that do not
-// exist have no operation: their answer must be a problem all the same.
-func conforms(doc *openapi3.T, req *http.Request, a *reply) error {
-	path, item := find(doc, req.URL.EscapedPath())
-	if item == nil || item.GetOperation(req.Method) == nil {
-		var value any
-		if err := json.Unmarshal(a.body, &value); err != nil {
-			return err
-		}
-		return doc.Components.Schemas["Problem"].Value.VisitJSON(value, openapi3.EnableJSONSchema2020())
-	}
-	in := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{
-			Request: req,
-			Route: &routers.Route{
-				Spec: doc, Path: path, PathItem: item, Method: req.Method, Operation: item.GetOperation(req.Method),
-			},
-		},
-		Status:  a.status,
-		Header:  a.header,
-		Options: &openapi3filter.Options{IncludeResponseStatus: true},
-	}
-	return openapi3filter.ValidateResponse(req.Context(), in.SetBodyBytes(a.body))
-}
-
-// find matches an escaped path with a path of the document.
-func find(doc *openapi3.T, escaped string) (string, *openapi3.PathItem) {
-	given := strings.Split(escaped, "/")
-	for path, item := range doc.Paths.Map() {
-		parts := strings.Split(path, "/")
-		matches := len(parts) == len(given)
-		for i := 0; matches && i < len(parts); i++ {
-			matches = parts[i] == given[i] || (strings.HasPrefix(parts[i], "{") && given[i] != "")
-		}
-		if matches {
-			return path, item
-		}
-	}
-	return "", nil
 }
 
 // body is an acquire of an owner for keys.

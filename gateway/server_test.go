@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -110,7 +111,7 @@ func TestMounts_shareAuthenticationAndProblems(t *testing.T) {
 			routes.Add("LOCK", "/terraform/:state", func(c echo.Context) error {
 				return c.String(http.StatusOK, gateway.CallerFrom(c).Subject.ID+" "+gateway.RequestID(c.Request().Context()))
 			})
-			routes.Add("GET", "/panics", func(echo.Context) error { panic("at the disco") })
+			routes.Add("GET", "/panics", func(echo.Context) error { panic("at the disco") }) //nolint:forbidigo // to see that one call cannot end the gateway
 			routes.Add("GET", "/conflict", func(c echo.Context) error { return gateway.WriteError(c, lock.ErrStaleToken) })
 		}}
 	})
@@ -189,7 +190,7 @@ lockgate_http_requests_total{code="405",method="other",route="/v1/locks"} 1
 	require.Empty(t, faults)
 	a := r.do("GET", "/metrics", nil)
 	require.Contains(t, string(a.body), `lockgate_http_request_seconds_count{method="POST",route="/v1/locks"} 1`)
-	r.policy.set(func(q *lock.Question, d *lock.Decision) error {
+	r.policy.set(func(_ *lock.Question, d *lock.Decision) error {
 		refuse(d, "not you")
 		return nil
 	})
@@ -274,7 +275,26 @@ func TestWelcome_linksToWhatThereIs(t *testing.T) {
 	links := regexp.MustCompile(`href="(/[^"?]*)`).FindAllStringSubmatch(page, -1)
 	require.NotEmpty(t, links)
 	for _, link := range links {
-		path, _ := find(r.document, link[1])
+		path, _ := r.document.find(link[1])
 		require.NotEmpty(t, path, link[1])
 	}
+}
+
+func TestReadTimeout_boundsTheBodyAndNotTheWait(t *testing.T) {
+	r := start(t, func(s *setup) { s.config.HTTP.ReadTimeout = 100 * time.Millisecond })
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.Addr())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = conn.Write([]byte("POST /v1/locks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "400 Bad Request")
+	require.Contains(t, string(answer), "the body took longer than 100ms")
+
+	r.held("one", vpc)
+	b := waiting("two", vpc)
+	b.Wait = wire.Duration(300 * time.Millisecond)
+	p := r.as("Prefer", "wait=30").do("POST", "/v1/locks", b).problem(http.StatusLocked, wire.CodeLocked)
+	require.Equal(t, "timed_out", p.State, "the call waited three times the read timeout")
 }

@@ -92,7 +92,7 @@ func HandOffs(ctx context.Context, t *Target, r Run) (Result, error) {
 		var g grant
 		err := c.timed(func() (err error) {
 			g, err = c.target.acquire(ctx, c.body("contended", 2*longestCall), longestCall)
-			for err == nil && g.State == "queued" {
+			for err == nil && g.Token == 0 { // still queued
 				g, err = c.target.wait(ctx, g.ID, longestCall)
 			}
 			return err

@@ -40,8 +40,7 @@ func (t *Target) Close() { t.http.CloseIdleConnections() }
 // grant is what a client needs to know of an answer.
 type grant struct {
 	ID    string `json:"id"`
-	State string `json:"state"`
-	Token int64  `json:"token"`
+	Token int64  `json:"token"` // 0 until held
 }
 
 // acquire asks for a lock; hold is how long the call may stay open.

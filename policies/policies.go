@@ -10,7 +10,7 @@
 //	lockgate/main.rego        the aggregator: data.lockgate.decision
 //	lockgate/policy/*.rego    what a platform team starts from
 //	lockgate/lib/*.rego       functions those share
-//	lockgate/test/*.rego      their tests: opa test lockgate facts
+//	lockgate/test/*.rego      their tests
 //	facts/data.json           facts to replace by one's own
 //	profiles/open/*.rego      grants everything, for the first five minutes
 //
@@ -18,8 +18,8 @@
 //
 // # Testing
 //
-// `opa test lockgate facts` runs the tests anywhere; `go test` runs them with
-// strict builtin errors and again with each rule deleted in turn.
+// `opa test .` runs the tests, here and in a copy. The tests of package policy
+// run them with strict builtin errors, and again with each rule deleted in turn.
 package policies
 
 import (

@@ -19,7 +19,9 @@ func BenchmarkDecide_hit(b *testing.B) {
 			q := question()
 			b.ReportAllocs()
 			for b.Loop() {
-				decideB(b, e, q)
+				if _, err := e.Decide(b.Context(), q); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}
@@ -31,7 +33,9 @@ func BenchmarkDecide_hitWithContext(b *testing.B) {
 	q.Context = []byte(`{"command": "plan", "pull": {"num": 42, "author": "ann", "base_branch": "main"}}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		decideB(b, e, q)
+		if _, err := e.Decide(b.Context(), q); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -94,12 +98,5 @@ func BenchmarkInput(b *testing.B) {
 		if _, err := g.inputs.build(v); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-func decideB(b *testing.B, e *Engine, q *lock.Question) {
-	b.Helper()
-	if _, err := e.Decide(b.Context(), q); err != nil {
-		b.Fatal(err)
 	}
 }

@@ -63,6 +63,21 @@ const (
 	scopeTest
 )
 
+// kindNamed answers the kind of lockgate.<segment>, or 0.
+func kindNamed(segment string) scopeKind {
+	switch segment {
+	case "policy":
+		return scopePolicy
+	case "org":
+		return scopeOrg
+	case "lib":
+		return scopeLib
+	case "test":
+		return scopeTest
+	}
+	return 0
+}
+
 // label is how decisions and configuration name the policy.
 func (s scope) label() string {
 	if s.kind == scopeOrg {
@@ -112,17 +127,7 @@ func scopeOf(p *ast.Package) (scope, error) {
 			"package lockgate is the gateway's own: remove this file, or keep the shipped main.rego unchanged")
 	}
 	if len(segments) >= 3 && segments[0] == "lockgate" {
-		s := scope{name: segments[2]}
-		switch segments[1] {
-		case "policy":
-			s.kind = scopePolicy
-		case "org":
-			s.kind = scopeOrg
-		case "lib":
-			s.kind = scopeLib
-		case "test":
-			s.kind = scopeTest
-		}
+		s := scope{kind: kindNamed(segments[1]), name: segments[2]}
 		one := s.kind == scopePolicy || s.kind == scopeOrg
 		if s.kind != 0 && (!one || len(segments) == 3) {
 			return s, nil

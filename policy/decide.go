@@ -110,6 +110,7 @@ func (e *Engine) ask(ctx context.Context, g *generation, q *lock.Question) (answ
 	n := max(1, len(q.Resources))
 	a := answer{verdicts: make([]*verdict, 0, n), hit: true}
 	s.view.reset(q, 0, g.facts)
+	s.view.contexts = g.contexts
 	for i := range n {
 		if i > 0 {
 			s.view.next(i)

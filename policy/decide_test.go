@@ -203,7 +203,7 @@ func TestDecide_memoEngineAndAggregatorAgree(t *testing.T) {
 			require.Empty(t, cmp.Diff(plain(t, results[0].Expressions[0].Value), plain(t, fresh)))
 		}
 	})
-	require.Greater(t, hits, 100, "hardly anything was ever remembered")
+	require.Greater(t, hits, 20, "hardly anything was ever remembered")
 }
 
 // outside evaluates the shipped files as opa eval would.
@@ -390,7 +390,7 @@ func TestDecide_endsWithItsCaller(t *testing.T) {
 }
 
 func TestDecide_inputHasABound(t *testing.T) {
-	e := engine(t, map[string]string{"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if input.action == \"acquire\""})
+	e := engine(t, map[string]string{"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if \"net\" in input.subject.teams"})
 	q := question()
 	q.Caller.Subject.Teams = []string{strings.Repeat("x", maxInputBytes)}
 	_, err := e.Decide(t.Context(), q)

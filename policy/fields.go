@@ -63,7 +63,7 @@ func requestFields() []field {
 		{"request", "dry_run", boolean(), func(v *view, to sink) { to.flag(v.q.DryRun) }},
 		{"request", "stage", textOf("enqueue", "grant"), func(v *view, to sink) { to.text(v.q.Stage.String()) }},
 		{"request", "labels", textMap(), func(v *view, to sink) { to.pairs(v.q.Labels) }},
-		{"request", "context", openObject(), func(v *view, to sink) { to.document(v.context().all) }},
+		{"request", "context", openObject(), func(v *view, to sink) { to.document(v.document()) }},
 	}
 }
 
@@ -127,7 +127,7 @@ func pullFields() []field {
 		{"pull", "head", anyText(), func(v *view, to sink) { to.text(v.context().pull.Head) }},
 		{"pull", "base", anyText(), func(v *view, to sink) { to.text(v.context().pull.Base) }},
 		{"pull", "approvers", textList(), func(v *view, to sink) { to.texts(v.context().pull.Approvers) }},
-		{"pull", "source", textOf("vcs", "atlantis", "caller", ""), func(v *view, to sink) { to.text(v.context().source) }},
+		{"pull", "source", textOf("vcs", "atlantis", "caller", ""), func(v *view, to sink) { to.text(v.pullSource()) }},
 	}
 }
 

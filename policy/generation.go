@@ -27,20 +27,22 @@ type generation struct {
 
 	annotations *ast.AnnotationSet
 	facts       *facts
-	inputs      *inputBuilder
+	inputs      *inputBuilder // of everything, for the decision log
 	platform    *ward
 	orgs        map[string]*ward
 	needs       lock.Needs
-	memo        *memo
+	memo        *memo[verdict]
+	contexts    *memo[attached]
 	modes       func(policy string) Mode
 }
 
 // ward is what decides about one organisation's resources: the platform's
 // policies, and the organisation's own where it has some.
 type ward struct {
-	plans []*plan
-	reads []read // the memo key
-	facts bool   // a read needs the lock table
+	plans  []*plan
+	reads  []read        // the memo key
+	inputs *inputBuilder // what no policy reads is not built
+	facts  bool          // a read needs the lock table
 }
 
 // load makes a generation of a folder's files. Its error is a *LoadError.
@@ -72,7 +74,7 @@ func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
 		return nil, err
 	}
 	g := &generation{
-		revision: s.digest(settings(cfg)), facts: known, memo: newMemo(), inputs: newInputBuilder(),
+		revision: s.digest(settings(cfg)), facts: known, memo: newMemo[verdict](), contexts: newMemo[attached](), inputs: newInputBuilder(fields()),
 		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{},
 		modules: describe(modules), warnings: warnings(compiler, modules, cfg),
 	}
@@ -134,11 +136,17 @@ func newWard(always []string, plans ...*plan) *ward {
 	for _, path := range always {
 		subs[path] = [][]string{nil}
 	}
+	var seen []field
 	for _, f := range fields() {
-		for _, sub := range widest(subs[f.path()]) {
+		parts := widest(subs[f.path()])
+		for _, sub := range parts {
 			w.reads = append(w.reads, read{field: f, sub: sub})
 		}
+		if len(parts) > 0 {
+			seen = append(seen, f)
+		}
 	}
+	w.inputs = newInputBuilder(seen)
 	n := w.needs()
 	w.facts = n.Any()
 	return w
@@ -174,7 +182,7 @@ func (g *generation) ward(v *view) *ward {
 // evaluate asks the policies themselves. Strict builtin errors make every fault
 // inside a policy an error here.
 func (g *generation) evaluate(ctx context.Context, w *ward, v *view) (*verdict, error) {
-	input, err := g.inputs.build(v)
+	input, err := w.inputs.build(v)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// inputBuilder makes the whole input of an evaluation. It never changes.
+// inputBuilder makes the input of an evaluation from some or all fields. It
+// never changes.
 type inputBuilder struct {
 	sections []section
 }
@@ -17,9 +18,10 @@ type section struct {
 	names  []*ast.Term
 }
 
-func newInputBuilder() *inputBuilder {
+// newInputBuilder takes fields with those of one section side by side.
+func newInputBuilder(list []field) *inputBuilder {
 	b := &inputBuilder{}
-	for _, f := range fields() {
+	for _, f := range list {
 		n := len(b.sections)
 		if n == 0 || b.sections[n-1].fields[0].section != f.section {
 			b.sections = append(b.sections, section{name: ast.StringTerm(f.section)})

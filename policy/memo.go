@@ -11,41 +11,42 @@ const (
 	maxMemoKeySize = 4 << 10 // longer keys are not worth their memory
 )
 
-// memo remembers the verdicts of one generation by exactly those values of the
-// input that its policies can read. It is bounded: when a shard is full the
-// clock hand takes the first entry that was not used since the hand passed.
-type memo struct {
+// memo remembers what was worked out from a key, and only from that: verdicts
+// by exactly those values of the input that the policies of a generation can
+// read, contexts by their text. It is bounded: when a shard is full the clock
+// hand takes the first entry that was not used since the hand passed.
+type memo[V any] struct {
 	seed   maphash.Seed
-	shards [memoShards]memoShard
+	shards [memoShards]memoShard[V]
 }
 
-type memoShard struct {
+type memoShard[V any] struct {
 	mu    sync.Mutex // guards the rest
-	byKey map[string]*remembered
-	ring  []*remembered
+	byKey map[string]*remembered[V]
+	ring  []*remembered[V]
 	hand  int
 }
 
-type remembered struct {
-	key     string
-	verdict *verdict
-	used    bool
+type remembered[V any] struct {
+	key   string
+	value *V
+	used  bool
 }
 
-func newMemo() *memo {
-	m := &memo{seed: maphash.MakeSeed()}
+func newMemo[V any]() *memo[V] {
+	m := &memo[V]{seed: maphash.MakeSeed()}
 	for i := range m.shards {
-		m.shards[i].byKey = map[string]*remembered{}
+		m.shards[i].byKey = map[string]*remembered[V]{}
 	}
 	return m
 }
 
-func (m *memo) shard(key []byte) *memoShard {
+func (m *memo[V]) shard(key []byte) *memoShard[V] {
 	return &m.shards[maphash.Bytes(m.seed, key)%memoShards]
 }
 
 // get answers what was remembered, or nil.
-func (m *memo) get(key []byte) *verdict {
+func (m *memo[V]) get(key []byte) *V {
 	s := m.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,12 +55,12 @@ func (m *memo) get(key []byte) *verdict {
 		return nil
 	}
 	r.used = true
-	return r.verdict
+	return r.value
 }
 
-// put remembers a verdict. Two evaluations of one key gave the same, so the
-// first stays.
-func (m *memo) put(key []byte, v *verdict) {
+// put remembers a value. Two values of one key are the same, so the first
+// stays.
+func (m *memo[V]) put(key []byte, v *V) {
 	if len(key) > maxMemoKeySize {
 		return
 	}
@@ -69,7 +70,7 @@ func (m *memo) put(key []byte, v *verdict) {
 	if s.byKey[string(key)] != nil {
 		return
 	}
-	r := &remembered{key: string(key), verdict: v}
+	r := &remembered[V]{key: string(key), value: v}
 	s.byKey[r.key] = r
 	if len(s.ring) < memoPerShard {
 		s.ring = append(s.ring, r)
@@ -84,7 +85,7 @@ func (m *memo) put(key []byte, v *verdict) {
 	s.hand = (s.hand + 1) % memoPerShard
 }
 
-func (m *memo) size() int {
+func (m *memo[V]) size() int {
 	n := 0
 	for i := range m.shards {
 		s := &m.shards[i]

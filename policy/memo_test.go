@@ -12,7 +12,7 @@ import (
 )
 
 func TestMemo_keepsWhatIsUsedWithinItsBound(t *testing.T) {
-	m := newMemo()
+	m := newMemo[verdict]()
 	hot := &verdict{}
 	m.put([]byte("hot"), hot)
 	for i := range 3 * memoShards * memoPerShard {
@@ -24,13 +24,13 @@ func TestMemo_keepsWhatIsUsedWithinItsBound(t *testing.T) {
 }
 
 func TestMemo_longKeysAreNotKept(t *testing.T) {
-	m := newMemo()
+	m := newMemo[verdict]()
 	m.put(make([]byte, maxMemoKeySize+1), &verdict{})
 	require.Zero(t, m.size())
 }
 
 func TestHammerMemo(t *testing.T) {
-	m := newMemo()
+	m := newMemo[verdict]()
 	var wg sync.WaitGroup
 	for w := range 4 {
 		wg.Go(func() {

@@ -49,12 +49,12 @@ func (k *checker) dataRef(s scope, ref ast.Ref) (code, msg string) {
 	if path[0] != "lockgate" {
 		return "data_scope", dotted + " is never there: facts stand under data.facts, rules under data.lockgate"
 	}
-	switch kind := path[1]; {
-	case kind != "policy" && kind != "org" && kind != "lib":
+	switch kind := kindNamed(path[1]); {
+	case kind == 0, kind == scopeTest:
 		return "data_scope", dotted + " is not for policies to read"
-	case s.kind == scopeOrg && kind == "policy", s.kind == scopeOrg && kind == "org" && (len(path) < 3 || path[2] != s.name):
+	case s.kind == scopeOrg && kind == scopePolicy, s.kind == scopeOrg && kind == scopeOrg && (len(path) < 3 || path[2] != s.name):
 		return "delegation", fmt.Sprintf("organisation %s may not read %s: it may read data.facts, data.lockgate.lib and its own package", s.name, dotted)
-	case s.kind == scopeLib && kind != "lib":
+	case s.kind == scopeLib && kind != scopeLib:
 		return "delegation", "a library may not read " + dotted + ": whoever uses the library would read it too"
 	}
 	if len(path) > 2 && len(k.compiler.GetRules(ref.ConstantPrefix())) == 0 {

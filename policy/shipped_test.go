@@ -68,6 +68,19 @@ func TestShipped_testsPass(t *testing.T) {
 	require.Greater(t, ran, 50)
 }
 
+// What opa test does with the files as they lie there.
+func TestShipped_loadWhereOPALooks(t *testing.T) {
+	modules, store, err := tester.Load([]string{"../policies"}, nil)
+	require.NoError(t, err)
+	require.Contains(t, modules, "../policies/lockgate/test/rbac_test.rego")
+	txn, err := store.NewTransaction(t.Context())
+	require.NoError(t, err)
+	defer store.Abort(t.Context(), txn)
+	zone, err := store.Read(t.Context(), txn, storage.MustParsePath("/facts/hours/prod/zone"))
+	require.NoError(t, err)
+	require.Equal(t, "Europe/Berlin", zone)
+}
+
 // Coverage hides rules that no test cares about; a deleted rule does not.
 func TestShipped_everyDeletedRuleIsNoticed(t *testing.T) {
 	if testing.Short() {

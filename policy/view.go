@@ -3,8 +3,6 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,19 +21,22 @@ type view struct {
 	facts lock.Facts
 	known *facts // of the generation
 
+	contexts *memo[attached] // nil: decode each
+
 	resolved   bool
 	at         place
-	decoded    bool
-	attached   attached
-	contextErr error // the context has a member of the wrong kind
+	attached   *attached
+	nothing    attached // what a question without context attached
+	opened     bool
+	all        map[string]any // the context as it stands
+	contextErr error          // the context has a member of the wrong kind
 	active     []*window
 }
 
 // attached is what the caller attached to its request as context.
 type attached struct {
-	all      map[string]any
 	pull     pull
-	source   string // who vouches for pull; "" when there is none
+	given    bool // there is a pull request
 	command  string
 	destroys int64
 	reason   string
@@ -114,33 +115,55 @@ func (v *view) incident() string {
 // context decodes what the caller attached. A member of the wrong kind is kept
 // as contextErr: no decision is made on a guess.
 func (v *view) context() *attached {
-	if v.decoded {
-		return &v.attached
+	if v.attached != nil {
+		return v.attached
 	}
-	v.decoded = true
-	v.attached = attached{}
 	if len(v.q.Context) == 0 {
-		v.attached.all = map[string]any{}
-		return &v.attached
+		v.attached = &v.nothing
+		return v.attached
 	}
-	v.contextErr = v.attached.decode(v.q.Context, v.q.Caller.Source)
-	return &v.attached
+	if v.contexts != nil {
+		if known := v.contexts.get(v.q.Context); known != nil {
+			v.attached = known
+			return known
+		}
+	}
+	v.attached = &attached{}
+	err := v.attached.decode(v.q.Context)
+	switch {
+	case err != nil:
+		v.fail(err)
+	case v.contexts != nil:
+		v.contexts.put(v.q.Context, v.attached)
+	}
+	return v.attached
 }
 
-func (a *attached) decode(text json.RawMessage, from lock.Source) error {
-	all := map[string]any{}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber() // a float64 loses the end of large integers
-	if err := d.Decode(&all); err != nil {
-		return lock.Invalid("/context", "is no JSON object: "+err.Error())
+// document is the context as it stands.
+func (v *view) document() map[string]any {
+	if v.opened {
+		return v.all
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return lock.Invalid("/context", "is more than one JSON object")
+	v.opened = true
+	v.all = map[string]any{}
+	if len(v.q.Context) > 0 {
+		d := json.NewDecoder(bytes.NewReader(v.q.Context))
+		d.UseNumber() // a float64 loses the end of large integers
+		if err := d.Decode(&v.all); err != nil {
+			v.fail(lock.Invalid("/context", "is no JSON object: "+err.Error()))
+		}
 	}
-	if all == nil {
-		all = map[string]any{}
+	return v.all
+}
+
+// fail keeps the first error.
+func (v *view) fail(err error) {
+	if v.contextErr == nil {
+		v.contextErr = err
 	}
-	a.all = all
+}
+
+func (a *attached) decode(text json.RawMessage) error {
 	var known struct {
 		Pull     *pull   `json:"pull"`
 		Command  command `json:"command"`
@@ -151,17 +174,20 @@ func (a *attached) decode(text json.RawMessage, from lock.Source) error {
 		return lock.Invalid("/context", "cannot be read by policies: "+err.Error())
 	}
 	if known.Pull != nil {
-		a.pull, a.source = *known.Pull, vouchedBy(from)
+		a.pull, a.given = *known.Pull, true
 	}
 	a.command, a.destroys = commandName(known.Command.Name), known.Command.Destroys
 	a.reason, a.incident = known.Reason, known.Incident
 	return nil
 }
 
-// vouchedBy says who stands behind a description of a pull request: the
+// pullSource says who stands behind the description of a pull request: the
 // Atlantis door writes its own, at every other door it is the caller's word.
-func vouchedBy(from lock.Source) string {
-	if from == lock.FromAtlantis {
+func (v *view) pullSource() string {
+	switch {
+	case !v.context().given:
+		return ""
+	case v.q.Caller.Source == lock.FromAtlantis:
 		return "atlantis"
 	}
 	return "caller"
@@ -212,9 +238,10 @@ func (v *view) reset(q *lock.Question, i int, known *facts) {
 // next moves the view to another resource of the same question and keeps what
 // the question attached.
 func (v *view) next(i int) {
-	decoded, kept, err := v.decoded, v.attached, v.contextErr
+	kept := *v
 	v.reset(v.q, i, v.known)
-	v.decoded, v.attached, v.contextErr = decoded, kept, err
+	v.contexts, v.attached, v.contextErr = kept.contexts, kept.attached, kept.contextErr
+	v.opened, v.all = kept.opened, kept.all
 }
 
 // release lets go of the question, so that a pooled view keeps nothing alive.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/lockgate/lockgate/core/lock"
 )
@@ -56,6 +59,28 @@ func TestResolve_readsKeysAndTheRegistry(t *testing.T) {
 	}
 }
 
+// The shipped library and the gateway must name a project alike, or one of them
+// would judge by another project's owners.
+func TestResolve_agreesWithTheShippedLibrary(t *testing.T) {
+	source := shippedFiles(t)["lockgate/lib/registry.rego"]
+	query, err := rego.New(rego.Query("name := data.lockgate.lib.registry.name"), rego.ParsedModule(parsed(t, "registry.rego", source))).
+		PrepareForEval(t.Context())
+	require.NoError(t, err)
+	segment := rapid.SampledFrom([]string{"acme", "infra", "default", "terraform", "vpc", ""})
+	rapid.Check(t, func(t *rapid.T) {
+		ns := strings.Join(rapid.SliceOfN(segment, 0, 3).Draw(t, "namespace"), "/")
+		key := "k" + strings.Join(rapid.SliceOfN(segment, 0, 5).Draw(t, "key"), "/")
+		if rapid.Bool().Draw(t, "within") {
+			key = ns + "/" + key
+		}
+		input := map[string]any{"resource": map[string]any{"namespace": ns, "key": key}}
+		results, err := query.Eval(context.Background(), rego.EvalInput(input))
+		require.NoError(t, err)
+		f := &facts{}
+		require.Equal(t, results[0].Bindings["name"], f.resolve(lock.Namespace(ns), lock.Key(key)).name)
+	})
+}
+
 func TestCalendar_windowsInForce(t *testing.T) {
 	f, err := readFacts(map[string]any{
 		"freezes": []any{
@@ -98,7 +123,7 @@ func TestInput_everyFieldIsThere(t *testing.T) {
 	require.NoError(t, err)
 	v := &view{}
 	v.reset(&lock.Question{Action: lock.ActRead, Time: time.Unix(0, 0)}, 0, f)
-	got, err := newInputBuilder().build(v)
+	got, err := newInputBuilder(fields()).build(v)
 	require.NoError(t, err)
 	text, err := ast.JSON(got.Value)
 	require.NoError(t, err)
@@ -138,7 +163,7 @@ func TestInput_holdsWhatTheQuestionSays(t *testing.T) {
 	}}
 	v := &view{}
 	v.reset(q, 0, e.current.Load().facts)
-	got, err := newInputBuilder().build(v)
+	got, err := newInputBuilder(fields()).build(v)
 	require.NoError(t, err)
 	text, err := ast.JSON(got.Value)
 	require.NoError(t, err)
@@ -204,10 +229,12 @@ func TestContext_faultsNameThePlace(t *testing.T) {
 	for _, text := range []string{`[]`, `{`, `{} {}`, `{"pull": 7}`, `{"command": 7}`, `{"reason": 7}`} {
 		v := &view{q: &lock.Question{Context: json.RawMessage(text)}}
 		v.context()
+		v.document()
 		require.Error(t, v.contextErr, text)
 	}
 	v := &view{q: &lock.Question{Context: json.RawMessage(`null`)}}
-	require.Empty(t, v.context().all)
+	require.Empty(t, v.document())
+	require.Empty(t, v.pullSource())
 	require.NoError(t, v.contextErr)
 }
 

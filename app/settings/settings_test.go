@@ -130,7 +130,7 @@ func TestLoad_mapInTheFileReplacesTheDefault(t *testing.T) {
 }
 
 func TestLoad_nothingIsTheDefaults(t *testing.T) {
-	for name, file := range map[string]string{"no file": "", "comment": "# nothing\n", "null": "http:\n"} {
+	for name, file := range map[string]string{"no file": "", "comment": "# nothing\n", "null block": "http:\n", "null": "~\n"} {
 		t.Run(name, func(t *testing.T) {
 			l, err := load(t, file, nil)
 			require.NoError(t, err)

@@ -144,7 +144,7 @@ func keys(l *wire.Lock) string {
 	names := make([]string, len(l.Resources))
 	for i, r := range l.Resources {
 		names[i] = r.Key
-		if r.Mode == "shared" {
+		if r.Mode == client.Shared {
 			names[i] += " (shared)"
 		}
 	}

@@ -22,11 +22,11 @@ type request struct {
 func (r *request) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&r.namespace, "namespace", "n", "", "namespace of the keys (the gateway's default: default)")
-	f.StringVar(&r.mode, "mode", "exclusive", "exclusive or shared")
+	f.StringVar(&r.mode, "mode", client.Exclusive, "exclusive or shared")
 	f.StringVar(&r.priority, "priority", "", "priority to ask for: critical, high, normal or low; policy decides")
 	f.DurationVar(&r.wait, "wait", 10*time.Minute, "how long to wait in the queue; 0s: do not wait")
 	f.StringToStringVar(&r.labels, "label", nil, "label for policies and events, name=value; may be repeated")
-	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"exclusive", "shared"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{client.Exclusive, client.Shared}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions([]string{"critical", "high", "normal", "low"}, cobra.ShellCompDirectiveNoFileComp))
 }
 

@@ -163,7 +163,9 @@ func (m *module) fails(arguments ...string) string {
 	return p.text()
 }
 
-func apply(more ...string) []string { return append([]string{"apply", "-auto-approve", "-no-color"}, more...) }
+func apply(more ...string) []string {
+	return append([]string{"apply", "-auto-approve", "-no-color"}, more...)
+}
 
 // until follows the log until an event of a type comes n times, and answers the
 // last of them.
@@ -189,6 +191,7 @@ func (w *workshop) until(kind events.Type, n int) events.Event {
 func idOf(l *lock.Lock) string { return strings.TrimPrefix(string(l.Owner), "terraform:") }
 
 func TestTerraform_locksWhileItApplies(t *testing.T) {
+	t.Parallel()
 	for name, methods := range map[string][]string{
 		"LOCK and UNLOCK": nil,
 		"PUT and DELETE":  {"lock_method=PUT", "unlock_method=DELETE"},
@@ -266,6 +269,7 @@ func TestTerraform_forceUnlockAfterKillAndRestartOfTheGateway(t *testing.T) {
 
 	next := w.module(bob)
 	require.Contains(t, next.fails(apply()...), "ID="+idOf(&holder))
+	w.until(events.QueueTimeout, 1) // the place of a run that did not wait is in nobody's way for long
 	w.policy.set(denyAction(lock.ActForceRelease, "ask the platform team"))
 	require.Contains(t, next.fails("force-unlock", "-no-color", "-force", idOf(&holder)), "403")
 	require.Contains(t, w.log.String(), "ask the platform team")

@@ -17,7 +17,8 @@ import (
 )
 
 func TestLock_makesALockWithoutLeaseOwnedByItsID(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		got := r.lock(ann, "run-1")
 		require.Equal(t, http.StatusOK, got.status, got.body)
 		l := r.of("run-1")
@@ -35,7 +36,8 @@ func TestLock_tellsPolicyTheCommandAndWhoRunsIt(t *testing.T) {
 		"OperationTypePlan": "plan", "OperationTypeApply": "apply", "state-mv": "state", "taint": "state",
 		"import": "import", "OperationTypeInvalid": "other",
 	} {
-		bubble(t, func(t *testing.T, r *rig) {
+		bubble(t, func(r *rig) {
+			t := r.t
 			body := strings.Replace(info("run-1"), "OperationTypeApply", operation, 1)
 			body = strings.Replace(body, `"Info":""`, `"Info":"nightly"`, 1)
 			require.Equal(t, http.StatusOK, r.call(ann, "LOCK", vpc, body).status)
@@ -48,7 +50,8 @@ func TestLock_tellsPolicyTheCommandAndWhoRunsIt(t *testing.T) {
 }
 
 func TestLock_repeatedIsTheSameLock(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		first := r.of("run-1")
 		r.policy.set(denyAction(lock.ActAcquire, "frozen since")) // no second decision about what is held
@@ -58,7 +61,8 @@ func TestLock_repeatedIsTheSameLock(t *testing.T) {
 }
 
 func TestLock_afterUnlockWithTheSameIDLocksAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		var tokens []lock.Token
 		for range 3 {
 			r.locked(ann, "run-1")
@@ -71,7 +75,8 @@ func TestLock_afterUnlockWithTheSameIDLocksAgain(t *testing.T) {
 }
 
 func TestLock_contendedShowsTheHolder(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		got := r.refused(r.lock(bob, "run-2"))
 		want := terraform.Info{
@@ -86,7 +91,8 @@ func TestLock_contendedShowsTheHolder(t *testing.T) {
 }
 
 func TestLock_contendedByAnotherDoorShowsItsOwner(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		out, err := r.orch.Acquire(t.Context(), &lock.Caller{Subject: lock.Subject{ID: bob}}, &orchestrator.Request{
 			Namespace: "acme/infra", Owner: "ci:7", Resources: []lock.Resource{{Key: "terraform/vpc"}},
 		})
@@ -100,7 +106,8 @@ func TestLock_contendedByAnotherDoorShowsItsOwner(t *testing.T) {
 }
 
 func TestLock_contendedByAnOfferShowsTheFirstWaiter(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		r.refused(r.lock(ann, "run-2"))
 		require.Equal(t, http.StatusOK, r.unlock(ann, "run-1").status)
@@ -118,7 +125,8 @@ func schedule() []time.Duration {
 }
 
 func TestLock_keepsItsPlaceOverTheRetriesOfLockTimeout(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		began := time.Now()
 		r.locked(ann, "holder")
 		r.refused(r.lock(ann, "first"))
@@ -142,7 +150,8 @@ func TestLock_keepsItsPlaceOverTheRetriesOfLockTimeout(t *testing.T) {
 
 func TestLock_placeLapsesWhenNobodyTriesAgain(t *testing.T) {
 	for tries, longest := range map[int]time.Duration{1: 3200 * time.Millisecond, 2: 4300 * time.Millisecond, 7: 20 * time.Second} {
-		bubble(t, func(t *testing.T, r *rig) {
+		bubble(t, func(r *rig) {
+			t := r.t
 			r.locked(ann, "holder")
 			began := time.Now()
 			for _, at := range append([]time.Duration{0}, schedule()...)[:tries] {
@@ -160,7 +169,8 @@ func TestLock_placeLapsesWhenNobodyTriesAgain(t *testing.T) {
 }
 
 func TestLock_withTheIDOfAnotherSubjectIsRefused(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		require.Contains(t, r.refused(r.lock(bob, "run-1")).Info, "belongs to another subject")
 		r.refused(r.lock(ann, "run-2"))
@@ -174,7 +184,8 @@ func TestLock_withTheIDOfAnotherSubjectIsRefused(t *testing.T) {
 }
 
 func TestLock_deniedSaysWhyInBodyLogAndEvent(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.policy.set(denyAction(lock.ActAcquire, "apply is frozen until Monday"))
 		p := r.problem(r.lock(ann, "run-1"), http.StatusForbidden)
 		require.Equal(t, wire.CodeDenied, p.Code)
@@ -189,7 +200,8 @@ func TestLock_deniedSaysWhyInBodyLogAndEvent(t *testing.T) {
 }
 
 func TestLock_deniedAtTheGrantGivesUpThePlace(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		r.refused(r.lock(bob, "run-2"))
 		require.Equal(t, http.StatusOK, r.unlock(ann, "run-1").status)
@@ -204,7 +216,8 @@ func TestLock_deniedAtTheGrantGivesUpThePlace(t *testing.T) {
 }
 
 func TestLock_whenPolicyAllowsNoWaitSaysSo(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.policy.set(func(_ *lock.Question, d *lock.Decision) { d.Limits.Wait = new(time.Duration) })
 		r.locked(ann, "run-1")
 		got := r.refused(r.lock(bob, "run-2"))
@@ -215,7 +228,8 @@ func TestLock_whenPolicyAllowsNoWaitSaysSo(t *testing.T) {
 }
 
 func TestLock_withAFullQueueIsLockedSoThatTerraformTriesAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.policy.set(func(_ *lock.Question, d *lock.Decision) { d.Limits.Queue = new(1) })
 		r.locked(ann, "run-1")
 		r.refused(r.lock(bob, "run-2"))
@@ -226,7 +240,8 @@ func TestLock_withAFullQueueIsLockedSoThatTerraformTriesAgain(t *testing.T) {
 }
 
 func TestLock_showsNobodyTheControlCharactersOfOthers(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		body := strings.Replace(info("run-1"), `ci@runner-run-1`, `ci\u001b[2J@runner`, 1)
 		require.Equal(t, http.StatusOK, r.call(ann, "LOCK", vpc, body).status)
 		require.Equal(t, "ci [2J@runner", r.refused(r.lock(bob, "run-2")).Who)
@@ -250,7 +265,8 @@ func TestLock_refusesWhatIsNoLockInfo(t *testing.T) {
 		"large":         {strings.Replace(info("x"), `"Info":""`, `"Info":"`+strings.Repeat("x", 9000)+`"`, 1), http.StatusRequestEntityTooLarge, "8192"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, r *rig) {
+			bubble(t, func(r *rig) {
+				t := r.t
 				require.Contains(t, r.problem(r.call(ann, "LOCK", vpc, c.body), c.status).Detail, c.detail)
 				require.Empty(t, r.events())
 			})
@@ -259,14 +275,16 @@ func TestLock_refusesWhatIsNoLockInfo(t *testing.T) {
 }
 
 func TestLock_passesOverMembersOfLaterVersions(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		body := strings.Replace(info("run-1"), `{`, `{"Workspace":"default",`, 1)
 		require.Equal(t, http.StatusOK, r.call(ann, "LOCK", vpc, body).status)
 	})
 }
 
 func TestLock_needsToKnowWhoCalls(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.problem(r.lock("", "run-1"), http.StatusUnauthorized)
 		r.problem(r.lock("mallory", "run-1"), http.StatusUnauthorized)
 		require.Empty(t, r.events())
@@ -280,7 +298,8 @@ func TestAddress_namespaceIsTheFirstSegmentUnescaped(t *testing.T) {
 		"/terraform/acme%2Finfra/eu%20west/a/": {Namespace: "acme/infra", Resources: []lock.Resource{{Key: "terraform/eu west/a/"}}},
 		"/terraform/a%252Fb/c%2Fd":             {Namespace: "a%2Fb", Resources: []lock.Resource{{Key: "terraform/c/d"}}},
 	} {
-		bubble(t, func(t *testing.T, r *rig) {
+		bubble(t, func(r *rig) {
+			t := r.t
 			require.Equal(t, http.StatusOK, r.call(ann, "LOCK", path, info("run-1")).status)
 			held := r.events()[0].Lock
 			require.Equal(t, want.Namespace, held.Namespace)
@@ -291,7 +310,8 @@ func TestAddress_namespaceIsTheFirstSegmentUnescaped(t *testing.T) {
 
 func TestAddress_withoutNamespaceOrStateIsExplained(t *testing.T) {
 	for _, path := range []string{"/terraform/acme", "/terraform/acme/", "/terraform//vpc", "/terraform/", "/terraform/acme/" + strings.Repeat("x", 513)} {
-		bubble(t, func(t *testing.T, r *rig) {
+		bubble(t, func(r *rig) {
+			t := r.t
 			p := r.problem(r.call(ann, "LOCK", path, info("run-1")), http.StatusUnprocessableEntity)
 			require.NotEmpty(t, p.Errors, p.Detail)
 			require.Empty(t, r.events())
@@ -300,7 +320,8 @@ func TestAddress_withoutNamespaceOrStateIsExplained(t *testing.T) {
 }
 
 func TestMethods_putLocksAndDeleteUnlocks(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		require.Equal(t, http.StatusOK, r.call(ann, http.MethodPut, vpc, info("run-1")).status)
 		require.Equal(t, lock.Held, r.of("run-1").State)
 		require.Equal(t, http.StatusOK, r.call(ann, http.MethodDelete, vpc, info("run-1")).status)
@@ -309,7 +330,8 @@ func TestMethods_putLocksAndDeleteUnlocks(t *testing.T) {
 }
 
 func TestMethods_stateIsNotStoredHere(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		state := `{"version":4,"serial":3,"lineage":"x"}`
 		for method, path := range map[string]string{http.MethodGet: vpc, http.MethodPost: vpc + "?ID=run-1", http.MethodPut: vpc + "?ID=run-1"} {
 			p := r.problem(r.call(ann, method, path, state), http.StatusNotImplemented)

@@ -159,19 +159,17 @@ func start(t *testing.T, s setup) *rig {
 		Mounts: []func(gateway.Routes){terraform.New(r.orch, logger).Mount},
 	})
 	require.NoError(t, err)
+	parts := []func(context.Context) error{r.store.Run, r.orch.Run}
 	if s.listen != "" {
 		require.NoError(t, r.server.Listen(t.Context()))
+		parts = append(parts, r.server.Run)
 	}
-	r.run(s.listen != "")
+	r.run(parts)
 	return r
 }
 
-// run starts the parts; stop ends them in the order that an application does.
-func (r *rig) run(listening bool) {
-	parts := []func(context.Context) error{r.store.Run, r.orch.Run}
-	if listening {
-		parts = append(parts, r.server.Run)
-	}
+// run starts the parts; stop ends the last one first, as an application does.
+func (r *rig) run(parts []func(context.Context) error) {
 	stops := make([]func(), 0, len(parts))
 	for _, part := range parts {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -191,9 +189,9 @@ func (r *rig) run(listening bool) {
 }
 
 // bubble runs a test with a fake clock, on a gateway without a socket.
-func bubble(t *testing.T, test func(*testing.T, *rig)) {
+func bubble(t *testing.T, test func(*rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, start(t, setup{})) })
+	synctest.Test(t, func(t *testing.T) { test(start(t, setup{})) })
 }
 
 // pass lets time pass in the bubble.

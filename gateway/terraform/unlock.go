@@ -111,26 +111,11 @@ func (d *Door) unlocked(c echo.Context, err error) error {
 	return err
 }
 
-// holders lists who holds the state or is offered it, the lock before the
-// offers, without asking policy.
+// holders lists who holds the state or is offered it, the oldest request first,
+// without asking policy.
 func (d *Door) holders(ctx context.Context, s state) ([]lock.Lock, error) {
 	page, err := d.orchestrator.Find(ctx, lock.Query{
 		Namespace: s.namespace, Resource: s.key, States: []lock.State{lock.Held, lock.Offered}, Limit: lock.MaxBlockers,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return heldFirst(page.Locks), nil
-}
-
-func heldFirst(locks []lock.Lock) []lock.Lock {
-	sorted := make([]lock.Lock, 0, len(locks))
-	for _, wanted := range []lock.State{lock.Held, lock.Offered} {
-		for i := range locks {
-			if locks[i].State == wanted {
-				sorted = append(sorted, locks[i])
-			}
-		}
-	}
-	return sorted
+	return page.Locks, err
 }

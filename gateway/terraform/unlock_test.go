@@ -16,9 +16,10 @@ import (
 func TestUnlock_byItsHolderIsARelease(t *testing.T) {
 	for name, body := range map[string]string{"LockInfo": info("run-1"), "only ID": bare("run-1")} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, r *rig) {
+			bubble(t, func(r *rig) {
+				t := r.t
 				r.locked(ann, "run-1")
-				r.policy.set(func(q *lock.Question, d *lock.Decision) { deny(d, "nobody is asked") })
+				r.policy.set(func(_ *lock.Question, d *lock.Decision) { deny(d, "nobody is asked") })
 				require.Equal(t, http.StatusOK, r.call(ann, "UNLOCK", vpc, body).status)
 				all := r.events()
 				require.Equal(t, events.LockReleased, all[len(all)-1].Type)
@@ -31,7 +32,8 @@ func TestUnlock_byItsHolderIsARelease(t *testing.T) {
 }
 
 func TestUnlock_handsOverToTheNextInTheQueue(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		r.refused(r.lock(bob, "run-2"))
 		require.Equal(t, http.StatusOK, r.unlock(ann, "run-1").status)
@@ -41,7 +43,8 @@ func TestUnlock_handsOverToTheNextInTheQueue(t *testing.T) {
 }
 
 func TestUnlock_whileWaitingGivesUpThePlace(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		r.refused(r.lock(bob, "run-2"))
 		require.Equal(t, http.StatusOK, r.unlock(bob, "run-2").status)
@@ -60,7 +63,8 @@ func TestUnlock_byAnotherSubjectIsUpToPolicy(t *testing.T) {
 		"empty body": {"", lock.ActForceRelease, events.LockRevoked},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, r *rig) {
+			bubble(t, func(r *rig) {
+				t := r.t
 				r.locked(ann, "run-1")
 				r.policy.set(denyAction(c.asked, "ask the platform team"))
 				p := r.problem(r.call(bob, "UNLOCK", vpc, c.body), http.StatusForbidden)
@@ -84,15 +88,17 @@ func TestUnlock_byAnotherSubjectIsUpToPolicy(t *testing.T) {
 }
 
 func TestUnlock_emptyBodyAsksPolicyEvenForOnesOwnLock(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		require.Equal(t, http.StatusOK, r.call(ann, "UNLOCK", vpc, "").status)
 		require.Equal(t, lock.ActForceRelease, r.policy.last().Action)
 	})
 }
 
-func TestUnlock_emptyBodyBreaksTheLockBeforeAnyOffer(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+func TestUnlock_emptyBodyBreaksWhateverHoldsThenWhateverIsOffered(t *testing.T) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		r.refused(r.lock(ann, "run-2"))
 		require.Equal(t, http.StatusOK, r.call(bob, "UNLOCK", vpc, "").status)
@@ -105,7 +111,8 @@ func TestUnlock_emptyBodyBreaksTheLockBeforeAnyOffer(t *testing.T) {
 }
 
 func TestUnlock_tellsAHolderThatItsLockWasBroken(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		require.Equal(t, http.StatusOK, r.call(bob, "UNLOCK", vpc, bare("run-1")).status)
 		require.Equal(t, http.StatusOK, r.call(bob, "UNLOCK", vpc, bare("run-1")).status, "again")
@@ -115,7 +122,8 @@ func TestUnlock_tellsAHolderThatItsLockWasBroken(t *testing.T) {
 }
 
 func TestUnlock_breaksTheLockOfAnotherDoorByTheIDThatTheRefusalShowed(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		_, err := r.orch.Acquire(t.Context(), &lock.Caller{Subject: lock.Subject{ID: bob}}, &orchestrator.Request{
 			Namespace: "acme/infra", Owner: "ci:7", Resources: []lock.Resource{{Key: "terraform/vpc"}},
 		})
@@ -128,7 +136,8 @@ func TestUnlock_breaksTheLockOfAnotherDoorByTheIDThatTheRefusalShowed(t *testing
 }
 
 func TestUnlock_ofAnUnknownIDLeavesTheHolderAlone(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
+	bubble(t, func(r *rig) {
+		t := r.t
 		r.locked(ann, "run-1")
 		p := r.problem(r.unlock(ann, "run-9"), http.StatusNotFound)
 		require.Contains(t, p.Detail, "no lock of this state has this ID")

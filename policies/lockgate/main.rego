@@ -49,7 +49,7 @@ modes := data.operator.enforcement
 mode(name) := object.get(modes, name, "deny")
 
 # A policy in shadow is heard, and nothing that it says counts.
-counts(name) if mode(name) in {"deny", "warn"}
+counts(name) if mode(name) != "shadow"
 
 org_may_grant if organisation in data.operator.may_grant
 

@@ -2,12 +2,12 @@ package embedded
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
-	"reflect"
 
 	"github.com/lockgate/lockgate/core/lock"
 )

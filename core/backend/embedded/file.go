@@ -143,27 +143,33 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// prepare lays out a new file and checks the version of an old one.
+// prepare reads the header of an old file, or lays out a new one.
 func (f *file) prepare() error {
-	err := f.update(func(tx *bbolt.Tx) error {
-		if tx.Bucket(metaBucket()) != nil {
-			return readHeader(tx, &f.header)
+	empty := false
+	err := f.view(func(tx *bbolt.Tx) error {
+		if name, _ := tx.Cursor().First(); name == nil {
+			empty = true
+			return nil
 		}
-		if name, _ := tx.Cursor().First(); name != nil {
-			return errForeign
-		}
-		for _, name := range [][]byte{metaBucket(), requestsBucket(), memoriesBucket(), eventsBucket()} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		f.header.Format = format
-		return put(tx.Bucket(metaBucket()), headerKey(), &f.header)
+		return readHeader(tx, &f.header)
 	})
+	if err == nil && empty {
+		err = f.update(f.layOut)
+	}
 	if err != nil {
 		return damaged(f.path, err)
 	}
 	return nil
+}
+
+func (f *file) layOut(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{metaBucket(), requestsBucket(), memoriesBucket(), eventsBucket()} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	f.header.Format = format
+	return put(tx.Bucket(metaBucket()), headerKey(), &f.header)
 }
 
 func readHeader(tx *bbolt.Tx, h *header) error {

@@ -84,7 +84,8 @@ func (s *Store) transit(jobs []*job) {
 // commit makes what transit did durable and shows it to readers of events.
 func (s *Store) commit() error {
 	t := s.table
-	if t.changes.none() {
+	trial := s.failed != nil && t.now >= s.backoff
+	if t.changes.none() && !trial {
 		return nil
 	}
 	if err := s.journal.commit(&t.changes, marks{Clock: t.now, Token: t.token, Tip: t.tip}); err != nil {
@@ -92,12 +93,14 @@ func (s *Store) commit() error {
 	}
 	s.feed.publish(t.changes.events, t.now.time().Add(-s.rules.Events))
 	t.changes = newChanges()
+	s.failed = nil
 	return nil
 }
 
 // fail goes back to the last committed state.
 func (s *Store) fail(ctx context.Context, err error) {
 	s.logger.ErrorContext(ctx, "commit of the lock table did not succeed, nothing was granted", "error", err)
+	s.failed = err
 	s.backoff = stampOf(time.Now().Add(retryAfter))
 	s.table = nil
 	if err := s.rebuilt(); err != nil {

@@ -42,7 +42,8 @@ type Store struct {
 	stopped chan struct{} // closed when Run has ended
 
 	table   *table // owned by Run; nil while it could not be rebuilt
-	backoff stamp  // after a failed commit: no timer of its own before then
+	failed  error  // the last commit's, owned by Run
+	backoff stamp  // after a failed commit: no timer and no trial before then
 }
 
 // job is one call: transitions to do, or a question to answer after the commit.
@@ -117,9 +118,15 @@ func (s *Store) Stats(ctx context.Context) (lock.Stats, error) {
 	return ask(ctx, s, func(t *table) (lock.Stats, error) { return t.stats(), nil })
 }
 
-// Ping implements orchestrator.Store.
+// Ping implements orchestrator.Store. After a commit that failed it answers an
+// error until another one succeeds; when nobody else commits, Ping tries.
 func (s *Store) Ping(ctx context.Context) error {
-	_, err := ask(ctx, s, func(*table) (struct{}, error) { return struct{}{}, nil })
+	_, err := ask(ctx, s, func(*table) (struct{}, error) {
+		if s.failed != nil {
+			return struct{}{}, unavailable(s.failed)
+		}
+		return struct{}{}, nil
+	})
 	return err
 }
 

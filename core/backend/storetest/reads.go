@@ -17,8 +17,8 @@ import (
 // reading are the tests of what can be asked, and of the event log.
 func reading() []scenario {
 	return []scenario{
-		{name: "Get/everything", test: getEverything},
-		{name: "Get/sharesNothing", test: getSharesNothing},
+		{name: "Get/everything", test: everythingIsKept},
+		{name: "Get/sharesNothing", test: nothingIsShared},
 		{name: "Acquire/invalid", test: acquireInvalid},
 		{name: "Acquire/handedOverAgain", test: acquireHandedOverAgain},
 		{name: "Release/notYours", test: releaseNotYours},
@@ -39,7 +39,7 @@ func reading() []scenario {
 	}
 }
 
-func getEverything(s *stage) {
+func everythingIsKept(s *stage) {
 	want := ask("A", time.Minute, "x", "y~")
 	want.Lock.Actor, want.Lock.TTL, want.Lock.MaxTTL = "actor", time.Hour, 2*time.Hour
 	want.Lock.Preemptible = true
@@ -59,8 +59,8 @@ func getEverything(s *stage) {
 	require.Zero(s.t, l.RequestedAt.Nanosecond()%int(time.Millisecond))
 }
 
-// getSharesNothing: neither the caller's values nor the snapshots are the table.
-func getSharesNothing(s *stage) {
+// nothingIsShared: neither the caller's values nor the snapshots are the table.
+func nothingIsShared(s *stage) {
 	a := ask("A", 0, "x")
 	a.Lock.Labels = map[string]string{"k": "v"}
 	a.Lock.Context = json.RawMessage(`{"a":1}`)

@@ -29,7 +29,7 @@ import (
 )
 
 //go:embed testdata
-var traces embed.FS //nolint:gochecknoglobals // go:embed needs one; nothing writes to it
+var traces embed.FS
 
 // Open answers an empty store that runs until the test's cleanup ends it.
 type Open func(t *testing.T, rules lock.Rules) orchestrator.Store
@@ -54,6 +54,7 @@ func Rules() lock.Rules {
 func Run(t *testing.T, open Open) {
 	t.Helper()
 	each(t, func(t *testing.T, s scenario) {
+		t.Helper()
 		t.Parallel()
 		s.run(t, open, realTime)
 	})
@@ -63,6 +64,7 @@ func Run(t *testing.T, open Open) {
 func RunInBubble(t *testing.T, open Open) {
 	t.Helper()
 	each(t, func(t *testing.T, s scenario) {
+		t.Helper()
 		synctest.Test(t, func(t *testing.T) { s.run(t, open, fakeTime) })
 	})
 }

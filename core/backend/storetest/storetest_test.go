@@ -12,10 +12,9 @@ import (
 
 	"github.com/lockgate/lockgate/core/backend/embedded"
 	"github.com/lockgate/lockgate/core/lock"
-	"github.com/lockgate/lockgate/core/orchestrator"
 )
 
-func openMemory(t *testing.T, rules lock.Rules) orchestrator.Store {
+func openMemory(t *testing.T, rules lock.Rules) *embedded.Store {
 	t.Helper()
 	store, err := embedded.Open(embedded.Config{Rules: rules}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
@@ -34,6 +33,7 @@ func openMemory(t *testing.T, rules lock.Rules) orchestrator.Store {
 //	go test ./core/backend/storetest -run TestTraces -rewrite
 func TestTraces(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			rules := Rules()
 			rules.Aging = agingOf(filepath.Base(path))

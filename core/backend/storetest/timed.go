@@ -24,6 +24,7 @@ func timed() []scenario {
 		{name: "Offer/lapsesToTheNext", rules: shortOffers, test: offerLapsesToTheNext},
 		{name: "Offer/lengths", rules: twoOffers, test: offerLengths},
 		{name: "Offer/outlastsTheWait", rules: twoOffers, test: offerOutlastsTheWait},
+		{name: "Offer/endsWithThePlace", rules: twoOffers, test: offerEndsWithThePlace},
 		{name: "Wait/runsOut", test: waitRunsOut},
 		{name: "Attendance/lapses", test: attendanceLapses},
 		{name: "Attendance/renewed", test: attendanceRenewed},
@@ -164,18 +165,30 @@ func offerLengths(s *stage) {
 	}
 }
 
-// offerOutlastsTheWait: neither the end of the wait nor a silent caller ends a
-// standing offer. The lease of another lock shows that the time has passed.
+// offerOutlastsTheWait: the end of the wait does not end a standing offer. The
+// lease of another lock shows that the time has passed.
 func offerOutlastsTheWait(s *stage) {
 	a := s.held(ask("A", 0, "x"))
-	b := ask("B", moment, "x")
-	b.Attend.Place = moment
-	s.queued(b)
+	s.queued(ask("B", moment, "x"))
 	s.release(&a)
 	s.held(leased(ask("C", 0, "y"), 2*moment))
 	s.await(events.LockExpired, "C")
 	require.Equal(s.t, lock.Offered, s.get("B").State)
 	require.Equal(s.t, lock.Held, s.done(&lock.Confirm{ID: idOf("B")}).Lock.State)
+}
+
+// offerEndsWithThePlace: nobody comes back to a place that has lapsed, so the
+// next waiter does not stand behind an offer made to it.
+func offerEndsWithThePlace(s *stage) {
+	a := s.held(ask("A", 0, "x"))
+	b := ask("B", time.Hour, "x")
+	b.Attend.Place = moment
+	s.queued(b)
+	s.queued(ask("C", time.Hour, "x"))
+	s.release(&a)
+	s.await(events.LockOffered, "B")
+	s.await(events.LockOffered, "C")
+	s.await(events.QueueTimeout, "B")
 }
 
 func waitRunsOut(s *stage) {

@@ -57,14 +57,15 @@ func (r *trace) do(t *testing.T, d *datadriven.TestData) string {
 		require.GreaterOrEqual(t, out.Lock.Token, r.tokens[names[0]])
 		r.tokens[names[0]] = out.Lock.Token
 	}
-	text := outcome(&out) + "\n"
+	var text strings.Builder
+	text.WriteString(outcome(&out) + "\n")
 	for _, e := range r.fresh() {
-		text += "  " + line(&e) + "\n"
+		text.WriteString("  " + line(&e) + "\n")
 	}
-	return text
+	return text.String()
 }
 
-func (r *trace) step(cmd string, names []string, options map[string]string) lock.Step {
+func (r *trace) step(cmd string, names []string, options map[string]string) lock.Step { //nolint:ireturn // a step is any of those of core/lock
 	id, token := idOf(names[0]), r.tokens[names[0]]
 	if len(names) > 1 && names[1] == "stale" {
 		token--

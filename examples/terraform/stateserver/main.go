@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -19,8 +18,8 @@ import (
 const maxState = 64 << 20
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:7481", "address to serve on; port 0 picks a free one")
-	folder := flag.String("dir", "terraform-states", "folder of the state files")
+	listen := flag.String("listen", "127.0.0.1:7481", "address to serve on")
+	folder := flag.String("dir", "examples/terraform/terraform-states", "folder of the state files")
 	flag.Parse()
 	if err := serve(*listen, *folder, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "stateserver:", err)
@@ -36,14 +35,11 @@ func serve(listen, folder string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
+	if _, err := fmt.Fprintf(out, "serving the states in %s on http://%s\n", folder, listen); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "state in %s, served on http://%s\n", folder, l.Addr())
-	server := &http.Server{Handler: handler(root), ReadHeaderTimeout: 10 * time.Second}
-	return server.Serve(l)
+	server := &http.Server{Addr: listen, Handler: handler(root), ReadHeaderTimeout: 10 * time.Second}
+	return server.ListenAndServe()
 }
 
 func handler(root *os.Root) http.Handler {
@@ -66,7 +62,7 @@ func handler(root *os.Root) http.Handler {
 }
 
 func read(root *os.Root, file string, w http.ResponseWriter, _ *http.Request) error {
-	text, err := root.ReadFile(file)
+	state, err := root.Open(file)
 	if errors.Is(err, os.ErrNotExist) {
 		w.WriteHeader(http.StatusNotFound)
 		return nil
@@ -75,8 +71,8 @@ func read(root *os.Root, file string, w http.ResponseWriter, _ *http.Request) er
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, err = w.Write(text)
-	return err
+	_, err = io.Copy(w, state)
+	return errors.Join(err, state.Close())
 }
 
 // write replaces the state at once: a reader sees the old one or the new one.

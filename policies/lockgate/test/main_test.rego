@@ -65,8 +65,9 @@ test_a_warning_warns if {
 }
 
 test_an_unknown_mode_denies if {
-	d := decision({"a": {"deny": {denied}}}, {}, {"enforcement": {"a": "off"}})
+	d := decision({"a": {"deny": {denied}, "max_queue": {3}}}, {}, {"enforcement": {"a": "off"}})
 	d.deny == {{"policy": "a", "code": "c", "msg": "m"}}
+	d.limits == {"queue": 3}
 }
 
 test_nothing_in_shadow_counts if {
