@@ -3,7 +3,6 @@ package lock
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"hash/fnv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,7 +30,7 @@ const (
 // NewID makes the id of a request in a namespace. Of serial the low 48 bits
 // count; no two ids of one namespace and millisecond may have the same.
 func NewID(ns Namespace, now time.Time, serial uint64) ID {
-	high := uint64(now.UnixMilli())<<16 | uint64(ns.Tag())>>16 //nolint:gosec // times before 1970 are no clock's
+	high := uint64(now.UnixMilli())<<16 | uint64(ns.Tag())>>16
 	low := uint64(ns.Tag())<<serialBits | serial&(1<<serialBits-1)
 	var text [idLength]byte
 	for i := idLength - 1; i >= 0; i-- {
@@ -50,16 +49,19 @@ func (i ID) Tag() uint32 {
 	}
 	var bits uint64 // characters 10 to 16 carry the 32 bits and three of the serial
 	for _, c := range []byte(i[10:17]) {
-		bits = bits<<5 | uint64(max(strings.IndexByte(idAlphabet, c), 0)) //nolint:gosec // 0 to 31
+		bits = bits<<5 | uint64(max(strings.IndexByte(idAlphabet, c), 0))
 	}
-	return uint32(bits >> 3) //nolint:gosec // 35 bits less three
+	return uint32(bits >> 3)
 }
 
 // Tag is a hash of the namespace. Few namespaces share one.
 func (n Namespace) Tag() uint32 {
-	h := fnv.New32a()
-	h.Write([]byte(n))
-	return h.Sum32()
+	const basis, prime = 2166136261, 16777619 // FNV-1a
+	h := uint32(basis)
+	for _, b := range []byte(n) {
+		h = (h ^ uint32(b)) * prime
+	}
+	return h
 }
 
 // IDs makes ids that no other maker makes. It is safe for concurrent use.
@@ -72,7 +74,7 @@ type IDs struct {
 // only ids of the same millisecond and namespace would then be equal.
 func NewIDs() *IDs {
 	var seed [8]byte
-	rand.Read(seed[:]) //nolint:errcheck // documented never to fail
+	rand.Read(seed[:]) // never fails, it says
 	ids := &IDs{}
 	ids.serial.Store(binary.LittleEndian.Uint64(seed[:]) >> (64 - serialBits + 1))
 	return ids

@@ -77,7 +77,7 @@ func (a *address) readHosts(list string) error {
 	if a.topology == sentinel {
 		port = "26379"
 	}
-	for _, host := range strings.Split(list, ",") {
+	for host := range strings.SplitSeq(list, ",") {
 		if _, _, err := net.SplitHostPort(host); err != nil {
 			host = net.JoinHostPort(strings.Trim(host, "[]"), port)
 		}
@@ -138,7 +138,7 @@ func (a *address) checkQuery() error {
 }
 
 // connect makes the client; it dials when the first command is sent.
-func (a *address) connect(timeout time.Duration) (goredis.UniversalClient, error) {
+func (a *address) connect(timeout time.Duration) (goredis.UniversalClient, error) { //nolint:ireturn // the topology decides which client it is
 	secure, err := a.tlsConfig()
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (a *address) tlsConfig() (*tls.Config, error) {
 		c.ServerName, _, _ = net.SplitHostPort(a.hosts[0])
 	}
 	if file := a.query.Get("tls_ca"); file != "" {
-		pem, err := os.ReadFile(file)
+		pem, err := os.ReadFile(file) //nolint:gosec // the operator names it
 		if err != nil {
 			return nil, fmt.Errorf("tls_ca of Redis: %w", err)
 		}

@@ -112,7 +112,7 @@ func (s *Store) learn(ctx context.Context, batch []lock.Step) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.OperationTimeout)
 	defer cancel()
-	return s.refresh(ctx, false)
+	return s.refresh(ctx)
 }
 
 // idsOf lists the requests that a step names.
@@ -246,7 +246,7 @@ func (s *Store) planAttend(t *task, st *lock.Attend) {
 	}
 }
 
-func bit(b bool) int {
+func bit(b bool) int { //nolint:revive // flag: it is the conversion
 	if b {
 		return 1
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
@@ -113,8 +112,7 @@ type benchServer struct{ *goredis.Client }
 func newBench(b *testing.B) (*Store, benchServer) {
 	b.Helper()
 	server := redistest.Start(b)
-	s, err := New(testConfig(server.URL(), lock.DefaultRules()), testLogger(), prometheus.NewRegistry())
-	require.NoError(b, err)
+	s := ready(b, testConfig(server.URL(), lock.DefaultRules()))
 	b.Cleanup(func() { s.client.Close() })
 	held(b, s, "bench", "warm", "warm")
 	return s, benchServer{server.Client()}

@@ -34,23 +34,23 @@ func TestDifferential(t *testing.T) {
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
-		d := newDuel(rt, t, lock.Namespace(fmt.Sprintf("run %d", runs)), oracle, ours)
+		d := newDuel(t, rt, lock.Namespace(fmt.Sprintf("run %d", runs)), oracle, ours)
 		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
 			d.round()
 		}
 	})
 }
 
-func openEmbedded(t testing.TB, rules lock.Rules) orchestrator.Store {
-	t.Helper()
+func openEmbedded(tb testing.TB, rules lock.Rules) *embedded.Store {
+	tb.Helper()
 	s, err := embedded.Open(embedded.Config{Rules: rules}, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
-		require.NoError(t, <-ended)
+		require.NoError(tb, <-ended)
 	})
 	return s
 }
@@ -74,7 +74,7 @@ type side struct {
 	last   lock.Token
 }
 
-func newDuel(rt *rapid.T, t *testing.T, ns lock.Namespace, stores ...orchestrator.Store) *duel {
+func newDuel(t *testing.T, rt *rapid.T, ns lock.Namespace, stores ...orchestrator.Store) *duel {
 	t.Helper()
 	d := &duel{rt: rt, ctx: t.Context(), ns: ns, born: time.Now()}
 	for i, s := range stores {

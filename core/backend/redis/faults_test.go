@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
@@ -93,7 +92,7 @@ func TestReplicated_takesBackWhatReplicasDoNotHave(t *testing.T) {
 	server := redistest.Start(t)
 	cfg := testConfig(server.URL(), storetest.Rules())
 	observer := open(t, cfg)
-	cfg.Durability, cfg.Replicas, cfg.OperationTimeout = Replicated, 1, 300*time.Millisecond
+	cfg.Durability, cfg.Replicas, cfg.OperationTimeout = Replicated, 1, 4*time.Second
 	s := open(t, cfg)
 	tip, err := observer.Tip(t.Context())
 	require.NoError(t, err)
@@ -156,13 +155,12 @@ func TestApply_ofAServerThatIsAway(t *testing.T) {
 
 func TestStore_afterRunHasEnded(t *testing.T) {
 	server := redistest.Start(t)
-	s, err := New(testConfig(server.URL(), storetest.Rules()), testLogger(), prometheus.NewRegistry())
-	require.NoError(t, err)
+	s := ready(t, testConfig(server.URL(), storetest.Rules()))
 	stop := run(t, s)
 	held(t, s, "ns", "a", "x")
 	stop()
 	var away *lock.UnavailableError
-	_, err = s.Apply(t.Context(), []lock.Step{wanted("ns", "b", 0, "y")})
+	_, err := s.Apply(t.Context(), []lock.Step{wanted("ns", "b", 0, "y")})
 	require.ErrorAs(t, err, &away)
 	_, err = s.Events(t.Context(), "", 1)
 	require.ErrorAs(t, err, &away)
@@ -177,8 +175,7 @@ func TestGateways_shareOneTable(t *testing.T) {
 	rules := storetest.Rules()
 	rules.OfferTimeout = 200 * time.Millisecond
 	cfg := testConfig(server.URL(), rules)
-	here, err := New(cfg, testLogger(), prometheus.NewRegistry())
-	require.NoError(t, err)
+	here := ready(t, cfg)
 	stop := run(t, here)
 	there := open(t, cfg)
 	tip, err := there.Tip(t.Context())
@@ -333,13 +330,9 @@ func TestCluster_slotMovesUnderLoad(t *testing.T) {
 	nodes := redistest.StartCluster(t, 3, 0)
 	for _, level := range []Durability{Fast, Replicated} {
 		t.Run(level.String(), func(t *testing.T) {
-			cfg := testConfig(nodes.URL(), storetest.Rules())
-			cfg.Durability, cfg.Replicas = level, 1
-			if level == Replicated {
-				cfg.Replicas = 0 // the servers have no replicas; what is tested is who follows the slot
-			}
-			s := open(t, func() Config { c := cfg; c.Durability, c.Replicas = Fast, 1; return c }())
-			s.cfg.Durability, s.cfg.Replicas = cfg.Durability, cfg.Replicas
+			s := ready(t, testConfig(nodes.URL(), storetest.Rules()))
+			s.cfg.Durability, s.cfg.Replicas = level, 0 // there are none: what is tested is who follows the slot
+			run(t, s)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var holders, handed atomic.Int64

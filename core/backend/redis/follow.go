@@ -67,7 +67,7 @@ func (s *Store) begin(ctx context.Context) error {
 	}
 	at := now.Add(-startBehind).UnixMilli()
 	s.directory.begin(strconv.FormatInt(at, 10) + "-0")
-	if err := s.refresh(ctx, true); err != nil {
+	if err := s.readIndex(ctx, 0); err != nil {
 		return err
 	}
 	if err := s.readAll(ctx, s.directory.every()); err != nil {
@@ -80,7 +80,7 @@ func (s *Store) begin(ctx context.Context) error {
 // tick finds new namespaces, and says which ones are used here.
 func (s *Store) tick(ctx context.Context) {
 	for pause(ctx, tickEvery) {
-		if err := errors.Join(s.announce(ctx), s.refresh(ctx, false)); err != nil {
+		if err := errors.Join(s.announce(ctx), s.refresh(ctx)); err != nil {
 			s.fault(ctx, "keeping the index of namespaces", err)
 		}
 		s.metrics.namespaces.Set(float64(len(s.directory.every())))
@@ -93,7 +93,7 @@ func (s *Store) round(ctx context.Context) {
 	for pause(ctx, roundEvery) {
 		began, err := s.serverTime(ctx)
 		if err == nil {
-			err = s.refresh(ctx, true)
+			err = s.readIndex(ctx, 0)
 		}
 		if err == nil {
 			err = s.readAll(ctx, s.directory.every())

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ func TestLinearizable_findsAFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(server.URL(), storetest.Rules())
-			stores := []*Store{open(t, cfg), open(t, cfg)}
+			stores := []*Store{ready(t, cfg), ready(t, cfg)}
 			for _, s := range stores {
 				seeded := 0
 				for _, sc := range s.scripts.all() {
@@ -51,6 +52,7 @@ func TestLinearizable_findsAFault(t *testing.T) {
 					}
 				}
 				require.NotZero(t, seeded, "the fault has no place in the scripts any more")
+				run(t, s)
 			}
 			history := hammer(t, stores)
 			require.Equal(t, porcupine.Illegal, porcupine.CheckOperationsTimeout(lockModel(), history, time.Minute))
@@ -144,9 +146,7 @@ func lockModel() porcupine.Model {
 		Step: func(state, input, output any) (bool, any) {
 			h, in, out := state.(holding), input.(asked), output.(answered)
 			next := holding{last: h.last, locks: make(map[lock.Token]asked, len(h.locks)+1)}
-			for token, l := range h.locks {
-				next.locks[token] = l
-			}
+			maps.Copy(next.locks, h.locks)
 			switch {
 			case in.kind == "acquire" && out.token == 0:
 				return true, h

@@ -198,14 +198,16 @@ func (d *directory) announcedAt(names []any, now time.Time) {
 	}
 }
 
-// refresh reads what was announced since the last refresh, or everything.
-func (s *Store) refresh(ctx context.Context, everything bool) error {
+// refresh reads what was announced since the last refresh.
+func (s *Store) refresh(ctx context.Context) error {
 	s.directory.mu.Lock()
 	from := s.directory.top - indexSlack
 	s.directory.mu.Unlock()
-	if everything {
-		from = 0
-	}
+	return s.readIndex(ctx, from)
+}
+
+// readIndex reads the index from a score on; 0 is all of it.
+func (s *Store) readIndex(ctx context.Context, from int64) error {
 	key := s.keys.index()
 	for {
 		page, err := s.client.ZRangeByScoreWithScores(ctx, key, &goredis.ZRangeBy{
@@ -229,10 +231,10 @@ const indexSlack = 2_000_000
 // register lets requests into a namespace.
 func (s *Store) register(ctx context.Context, ns lock.Namespace) error {
 	for range registerTries {
-		if err := s.run(ctx, s.scripts.announce, s.keys.index(), string(ns)).Err(); err != nil {
+		if err := s.runOne(ctx, s.scripts.announce, s.keys.index(), string(ns)).Err(); err != nil {
 			return fmt.Errorf("announce namespace %q: %w", ns, err)
 		}
-		if err := s.run(ctx, s.scripts.register, s.keys.clock(ns)).Err(); err != nil {
+		if err := s.runOne(ctx, s.scripts.register, s.keys.clock(ns)).Err(); err != nil {
 			return fmt.Errorf("register namespace %q: %w", ns, err)
 		}
 		score, err := s.client.ZScore(ctx, s.keys.index(), string(ns)).Result()
@@ -254,7 +256,7 @@ func (s *Store) announce(ctx context.Context) error {
 	names := s.directory.stale(time.Now())
 	for len(names) > 0 {
 		n := min(len(names), indexPage)
-		if err := s.run(ctx, s.scripts.announce, s.keys.index(), names[:n]...).Err(); err != nil {
+		if err := s.runOne(ctx, s.scripts.announce, s.keys.index(), names[:n]...).Err(); err != nil {
 			return fmt.Errorf("announce namespaces: %w", err)
 		}
 		s.directory.announcedAt(names[:n], time.Now())

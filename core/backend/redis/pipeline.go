@@ -47,8 +47,8 @@ func (c *call) read(s *Store, cmd *goredis.Cmd) {
 // Nothing was done.
 var errMoving = errors.New("the slot of the namespace is being moved")
 
-// run runs one script on its own.
-func (s *Store) run(ctx context.Context, sc *script, key string, args ...any) *goredis.Cmd {
+// runOne runs one script on its own.
+func (s *Store) runOne(ctx context.Context, sc *script, key string, args ...any) *goredis.Cmd {
 	cmd := s.client.EvalSha(ctx, sc.sha, []string{key}, args...)
 	if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 		s.metrics.reloads.Inc()

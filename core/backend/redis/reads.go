@@ -58,7 +58,7 @@ func (s *Store) refreshNow(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.OperationTimeout)
 	defer cancel()
-	if err := s.refresh(ctx, false); err != nil {
+	if err := s.refresh(ctx); err != nil {
 		return unavailable(err)
 	}
 	return nil

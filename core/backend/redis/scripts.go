@@ -12,7 +12,7 @@ import (
 )
 
 //go:embed scripts/*.lua
-var sources embed.FS //nolint:gochecknoglobals // embedded files are constants
+var sources embed.FS
 
 // script is one Lua script as Redis runs it.
 type script struct {

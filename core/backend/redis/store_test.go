@@ -42,18 +42,25 @@ func testLogger() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// open runs a store until the test ends.
-func open(t testing.TB, cfg Config) *Store {
-	t.Helper()
+// ready makes a store that nobody runs yet.
+func ready(tb testing.TB, cfg Config) *Store {
+	tb.Helper()
 	s, err := New(cfg, testLogger(), prometheus.NewRegistry())
-	require.NoError(t, err)
-	run(t, s)
+	require.NoError(tb, err)
+	return s
+}
+
+// open runs a store until the test ends.
+func open(tb testing.TB, cfg Config) *Store {
+	tb.Helper()
+	s := ready(tb, cfg)
+	run(tb, s)
 	return s
 }
 
 // run runs a store until the test, or what it answers, ends it.
-func run(t testing.TB, s *Store) (stop func()) {
-	t.Helper()
+func run(tb testing.TB, s *Store) (stop func()) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -61,16 +68,17 @@ func run(t testing.TB, s *Store) (stop func()) {
 	stop = func() {
 		if once.CompareAndSwap(false, true) {
 			cancel()
-			require.NoError(t, <-ended)
+			require.NoError(tb, <-ended)
 		}
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return stop
 }
 
 func TestStore_single(t *testing.T) {
 	server := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T, rules lock.Rules) orchestrator.Store {
+		t.Helper()
 		return open(t, testConfig(server.URL(), rules))
 	})
 }
@@ -78,6 +86,7 @@ func TestStore_single(t *testing.T) {
 func TestStore_cluster(t *testing.T) {
 	nodes := redistest.StartCluster(t, 3, 0)
 	storetest.Run(t, func(t *testing.T, rules lock.Rules) orchestrator.Store {
+		t.Helper()
 		return open(t, testConfig(nodes.URL(), rules))
 	})
 }
@@ -108,23 +117,23 @@ func wanted(ns lock.Namespace, owner lock.Owner, wait time.Duration, keys ...str
 	return &lock.Acquire{Lock: l}
 }
 
-func apply(t testing.TB, s orchestrator.Store, step lock.Step) lock.Outcome {
-	t.Helper()
-	out, err := s.Apply(t.Context(), []lock.Step{step})
-	require.NoError(t, err)
+func apply(tb testing.TB, s orchestrator.Store, step lock.Step) lock.Outcome {
+	tb.Helper()
+	out, err := s.Apply(tb.Context(), []lock.Step{step})
+	require.NoError(tb, err)
 	return out[0]
 }
 
-func done(t testing.TB, s orchestrator.Store, step lock.Step) lock.Lock {
-	t.Helper()
-	out := apply(t, s, step)
-	require.NoError(t, out.Err)
+func done(tb testing.TB, s orchestrator.Store, step lock.Step) lock.Lock {
+	tb.Helper()
+	out := apply(tb, s, step)
+	require.NoError(tb, out.Err)
 	return out.Lock
 }
 
-func held(t testing.TB, s orchestrator.Store, ns lock.Namespace, owner lock.Owner, keys ...string) lock.Lock {
-	t.Helper()
-	l := done(t, s, wanted(ns, owner, 0, keys...))
-	require.Equal(t, lock.Held, l.State)
+func held(tb testing.TB, s orchestrator.Store, ns lock.Namespace, owner lock.Owner, keys ...string) lock.Lock {
+	tb.Helper()
+	l := done(tb, s, wanted(ns, owner, 0, keys...))
+	require.Equal(tb, lock.Held, l.State)
 	return l
 }

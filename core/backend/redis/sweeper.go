@@ -114,7 +114,7 @@ func (s *Store) retireUnused(ctx context.Context) {
 }
 
 func (s *Store) retire(ctx context.Context) error {
-	if err := s.refresh(ctx, true); err != nil {
+	if err := s.readIndex(ctx, 0); err != nil {
 		return err
 	}
 	now, err := s.serverTime(ctx)
@@ -144,7 +144,7 @@ func (s *Store) retire(ctx context.Context) error {
 			continue
 		}
 		s.directory.unregister(ns)
-		if err := s.run(ctx, s.scripts.withdraw, s.keys.index(), string(ns), int64(score)).Err(); err != nil {
+		if err := s.runOne(ctx, s.scripts.withdraw, s.keys.index(), string(ns), int64(score)).Err(); err != nil {
 			return err
 		}
 		s.directory.forget(ns)

@@ -17,6 +17,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -46,31 +47,31 @@ type Server struct {
 	dir    string
 	args   []string
 	cmd    *exec.Cmd
-	exited chan error
+	exited chan struct{}
 }
 
 // Start starts one server. args are settings as redis-server takes them on its
 // command line, such as "--appendonly", "yes".
-func Start(t testing.TB, args ...string) *Server {
-	t.Helper()
-	s := newServer(t, "redis-server", args)
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	s := newServer(tb, "redis-server", args)
 	s.Restart()
 	return s
 }
 
-func newServer(t testing.TB, binary string, args []string) *Server {
-	t.Helper()
+func newServer(tb testing.TB, binary string, args []string) *Server {
+	tb.Helper()
 	path, err := exec.LookPath(binary)
 	if err != nil {
-		t.Fatalf("%s is not installed: make test installs redis-server", binary)
+		tb.Fatalf("%s is not installed: make test installs redis-server", binary)
 	}
-	port := freePort(t)
-	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), t: t, binary: path, dir: t.TempDir()}
+	port := freePort(tb)
+	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), t: tb, binary: path, dir: tb.TempDir()}
 	s.args = append([]string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
 		"--logfile", filepath.Join(s.dir, "log"), "--repl-diskless-sync-delay", "0",
 	}, args...)
-	t.Cleanup(s.Kill)
+	tb.Cleanup(s.Kill)
 	return s
 }
 
@@ -80,7 +81,11 @@ func (s *Server) URL() string { return "redis://" + s.Addr }
 // Client is a plain client of the server, closed with the test.
 func (s *Server) Client() *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second})
-	s.t.Cleanup(func() { c.Close() })
+	s.t.Cleanup(func() {
+		if err := c.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+			s.t.Error(err)
+		}
+	})
 	return c
 }
 
@@ -97,10 +102,13 @@ func (s *Server) Launch() {
 	s.Kill()
 	s.cmd = exec.Command(s.binary, s.args...) //nolint:gosec,noctx // the test's own arguments; Kill ends it
 	require.NoError(s.t, s.cmd.Start())
-	exited := make(chan error, 1)
+	exited := make(chan struct{})
 	s.exited = exited
 	cmd := s.cmd
-	go func() { exited <- cmd.Wait() }()
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait() // an error is a signal, and that is how it ends
+	}()
 }
 
 // Await waits until the server answers.
@@ -116,7 +124,11 @@ func (s *Server) Kill() {
 		return
 	}
 	_ = s.cmd.Process.Kill() // it may have ended by itself
-	<-s.exited
+	select {
+	case <-s.exited: // how it ended says nothing: it was killed
+	case <-time.NewTimer(patience).C:
+		s.t.Error("a server of Redis does not die")
+	}
 	s.cmd = nil
 }
 
@@ -137,14 +149,14 @@ func (s *Server) Log() string {
 
 // StartReplica starts a replica of a server and waits for its first
 // synchronisation.
-func StartReplica(t testing.TB, of *Server, args ...string) *Server {
-	t.Helper()
+func StartReplica(tb testing.TB, of *Server, args ...string) *Server {
+	tb.Helper()
 	host, port, err := net.SplitHostPort(of.Addr)
-	require.NoError(t, err)
-	s := Start(t, append([]string{"--replicaof", host + " " + port}, args...)...)
+	require.NoError(tb, err)
+	s := Start(tb, append([]string{"--replicaof", host + " " + port}, args...)...)
 	c := s.Client()
-	Eventually(t, func() error {
-		info, err := c.Info(t.Context(), "replication").Result()
+	Eventually(tb, func() error {
+		info, err := c.Info(tb.Context(), "replication").Result()
 		if err == nil && !strings.Contains(info, "master_link_status:up") {
 			err = fmt.Errorf("the replica is not in step: %s", info)
 		}
@@ -160,13 +172,13 @@ type Cluster struct {
 
 // StartCluster starts a cluster with a number of masters, each with a number of
 // replicas.
-func StartCluster(t testing.TB, masters, replicas int) *Cluster {
-	t.Helper()
+func StartCluster(tb testing.TB, masters, replicas int) *Cluster {
+	tb.Helper()
 	c := &Cluster{}
 	command := []string{"--cluster", "create"}
 	for range masters * (1 + replicas) {
-		s := newServer(t, "redis-server", []string{
-			"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(freePort(t)),
+		s := newServer(tb, "redis-server", []string{
+			"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(freePort(tb)),
 		})
 		s.Launch()
 		c.Nodes = append(c.Nodes, s)
@@ -175,15 +187,15 @@ func StartCluster(t testing.TB, masters, replicas int) *Cluster {
 	for _, s := range c.Nodes {
 		s.Await()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	command = append(command, "--cluster-replicas", strconv.Itoa(replicas), "--cluster-yes")
-	out, err := exec.CommandContext(ctx, "redis-cli", command...).CombinedOutput() //nolint:gosec // the test's own arguments
-	require.NoError(t, err, "%s", out)
+	out, err := exec.CommandContext(ctx, "redis-cli", command...).CombinedOutput()
+	require.NoError(tb, err, "%s", out)
 	for _, s := range c.Nodes {
 		node := s.Client()
-		Eventually(t, func() error {
-			info, err := node.ClusterInfo(t.Context()).Result()
+		Eventually(tb, func() error {
+			info, err := node.ClusterInfo(tb.Context()).Result()
 			if err == nil && (!strings.Contains(info, "cluster_state:ok") ||
 				!strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", len(c.Nodes)))) {
 				err = fmt.Errorf("the cluster is not whole: %s", info)
@@ -215,28 +227,28 @@ const MasterName = "lockgate"
 
 // StartSentinel starts a master, a number of replicas, and three sentinels that
 // hold a server for dead after a second.
-func StartSentinel(t testing.TB, replicas int) *Sentinel {
-	t.Helper()
-	s := &Sentinel{Master: Start(t)}
+func StartSentinel(tb testing.TB, replicas int) *Sentinel {
+	tb.Helper()
+	s := &Sentinel{Master: Start(tb)}
 	for range replicas {
-		s.Replicas = append(s.Replicas, StartReplica(t, s.Master))
+		s.Replicas = append(s.Replicas, StartReplica(tb, s.Master))
 	}
 	host, port, err := net.SplitHostPort(s.Master.Addr)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for range 3 {
-		s.Sentinels = append(s.Sentinels, startSentinel(t, host, port))
+		s.Sentinels = append(s.Sentinels, startWatch(tb, host, port))
 	}
 	for _, watch := range s.Sentinels {
 		c := watch.Client()
-		Eventually(t, func() error {
-			m, err := c.Do(t.Context(), "SENTINEL", "CKQUORUM", MasterName).Text()
+		Eventually(tb, func() error {
+			m, err := c.Do(tb.Context(), "SENTINEL", "CKQUORUM", MasterName).Text()
 			if err == nil && !strings.HasPrefix(m, "OK 3 usable") {
 				err = fmt.Errorf("the sentinels do not know each other: %s", m)
 			}
 			return err
 		}, watch.Log)
-		Eventually(t, func() error {
-			known, err := c.Do(t.Context(), "SENTINEL", "REPLICAS", MasterName).Slice()
+		Eventually(tb, func() error {
+			known, err := c.Do(tb.Context(), "SENTINEL", "REPLICAS", MasterName).Slice()
 			if err == nil && len(known) != replicas {
 				err = fmt.Errorf("a sentinel knows %d replicas, not %d", len(known), replicas)
 			}
@@ -246,11 +258,11 @@ func StartSentinel(t testing.TB, replicas int) *Sentinel {
 	return s
 }
 
-func startSentinel(t testing.TB, host, port string) *Server {
-	t.Helper()
-	s := newServer(t, "redis-sentinel", nil)
+func startWatch(tb testing.TB, host, port string) *Server {
+	tb.Helper()
+	s := newServer(tb, "redis-sentinel", nil)
 	_, own, err := net.SplitHostPort(s.Addr)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	conf := filepath.Join(s.dir, "sentinel.conf")
 	text := fmt.Sprintf(`port %s
 bind 127.0.0.1
@@ -260,7 +272,7 @@ sentinel monitor %[4]s %s %s 2
 sentinel down-after-milliseconds %[4]s 1000
 sentinel failover-timeout %[4]s 5000
 `, own, s.dir, filepath.Join(s.dir, "log"), MasterName, host, port)
-	require.NoError(t, os.WriteFile(conf, []byte(text), 0o600))
+	require.NoError(tb, os.WriteFile(conf, []byte(text), 0o600))
 	s.args = []string{conf}
 	s.Restart()
 	return s
@@ -277,8 +289,8 @@ func (s *Sentinel) URL() string {
 
 // Eventually tries until there is no error, and fails the test with the last
 // one and a log when that takes too long.
-func Eventually(t testing.TB, try func() error, log func() string) {
-	t.Helper()
+func Eventually(tb testing.TB, try func() error, log func() string) {
+	tb.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	look := time.NewTicker(lookEach)
@@ -291,32 +303,32 @@ func Eventually(t testing.TB, try func() error, log func() string) {
 		select {
 		case <-look.C:
 		case <-deadline.C:
-			t.Fatalf("%v\n%s", err, log())
+			tb.Fatalf("%v\n%s", err, log())
 		}
 	}
 }
 
 // freePort is a port that nobody listened on a moment ago.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
 	addr, ok := l.Addr().(*net.TCPAddr)
-	require.True(t, ok)
+	require.True(tb, ok)
+	require.NoError(tb, l.Close())
 	return addr.Port
 }
 
 // MoveSlot moves the slot of a key from its master to the next one, key by key,
 // as `redis-cli --cluster reshard` does.
-func (c *Cluster) MoveSlot(t testing.TB, key string) {
-	t.Helper()
-	ctx := t.Context()
-	any := c.Nodes[0].Client()
-	slot, err := any.ClusterKeySlot(ctx, key).Result()
-	require.NoError(t, err)
-	ranges, err := any.ClusterSlots(ctx).Result()
-	require.NoError(t, err)
+func (c *Cluster) MoveSlot(tb testing.TB, key string) {
+	tb.Helper()
+	ctx := tb.Context()
+	asked := c.Nodes[0].Client()
+	slot, err := asked.ClusterKeySlot(ctx, key).Result()
+	require.NoError(tb, err)
+	ranges, err := asked.ClusterSlots(ctx).Result() //nolint:staticcheck // Redis 6.2 knows no CLUSTER SHARDS
+	require.NoError(tb, err)
 	var from, to *Server
 	var ids [2]string
 	for i, r := range ranges {
@@ -329,24 +341,24 @@ func (c *Cluster) MoveSlot(t testing.TB, key string) {
 			ids = [2]string{r.Nodes[0].ID, next.ID}
 		}
 	}
-	require.NotNil(t, from)
-	require.NotNil(t, to)
+	require.NotNil(tb, from)
+	require.NotNil(tb, to)
 	source, target := from.Client(), to.Client()
-	require.NoError(t, target.Do(ctx, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0]).Err())
-	require.NoError(t, source.Do(ctx, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1]).Err())
+	require.NoError(tb, target.Do(ctx, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0]).Err())
+	require.NoError(tb, source.Do(ctx, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1]).Err())
 	host, port, err := net.SplitHostPort(to.Addr)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for {
 		keys, err := source.ClusterGetKeysInSlot(ctx, int(slot), 1).Result()
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		if len(keys) == 0 {
 			break
 		}
-		require.NoError(t, source.Migrate(ctx, host, port, keys[0], 0, patience).Err())
+		require.NoError(tb, source.Migrate(ctx, host, port, keys[0], 0, patience).Err())
 	}
-	require.NoError(t, target.Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
+	require.NoError(tb, target.Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
 	for _, s := range c.Nodes {
-		require.NoError(t, s.Client().Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
+		require.NoError(tb, s.Client().Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
 	}
 }
 

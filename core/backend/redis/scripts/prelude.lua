@@ -16,9 +16,9 @@ local QUEUED, OFFERED, HELD, RELEASED, EXPIRED, REVOKED, CANCELLED, TIMED_OUT, D
 local MAX_LAPSES = 2
 -- What a step sweeps at most; what is left is due for the next one.
 local SWEEP = 100
--- A changed server (its run id is looked at so often, ms) may know less than
--- the one before, whose clock may have been ahead by SKEW (µs).
-local CHECK, SKEW = 200, 10000000
+-- Another server may know less than the one before, whose clock may have been
+-- ahead by SKEW (µs).
+local SKEW = 10000000
 
 -- int spells a whole number below 2^53; the default format would round it.
 local function int(n) return string.format('%d', n) end
@@ -29,7 +29,8 @@ local function int(n) return string.format('%d', n) end
 local now, us         -- milliseconds and microseconds, never behind any step before
 local token           -- largest token handed out
 local held, offered   -- live requests in these states
-local server          -- {run id, epoch, checked at} when it was looked at in this step
+local run, epoch      -- run id of the server that granted last, and how many there were
+local promoted        -- this step is the first grant of another server
 local soonest         -- earliest deadline that this step knows of, ms
 
 -- While a cluster moves a slot, key by key, neither server has all of the
@@ -43,36 +44,31 @@ end
 -- open reads the clock; it answers false when nobody has registered the
 -- namespace, which then has no keys.
 local function open()
-  local c = call('HMGET', C, 'reg', 'now', 'tok', 'held', 'offered', 'run', 'epoch', 'checked')
+  local c = call('HMGET', C, 'reg', 'now', 'tok', 'held', 'offered', 'run', 'epoch')
   if not c[1] then return false end
   local t = call('TIME')
   us = t[1] * 1000000 + t[2]
   now = math.max(math.floor(us / 1000), tonumber(c[2]) or 0)
   us = math.max(us, now * 1000)
   token, held, offered = tonumber(c[3]) or 0, tonumber(c[4]) or 0, tonumber(c[5]) or 0
-  server = { run = c[6], epoch = tonumber(c[7]) or 0, checked = tonumber(c[8]) or 0, fresh = false }
+  run, epoch = c[6], tonumber(c[7]) or 0
   return true
 end
 
 -- close writes back what open read.
 local function close()
-  if server.fresh then
-    call('HSET', C, 'now', now, 'tok', int(token), 'held', held, 'offered', offered,
-      'run', server.run, 'epoch', server.epoch, 'checked', server.checked)
-  else
-    call('HSET', C, 'now', now, 'tok', int(token), 'held', held, 'offered', offered)
-  end
+  if promoted then call('HSET', C, 'run', run, 'epoch', epoch) end
+  call('HSET', C, 'now', now, 'tok', int(token), 'held', held, 'offered', offered)
 end
 
--- fence lifts the token above whatever another master may have handed out.
+-- fence lifts the token above whatever another master may have handed out. It is
+-- asked at every grant: a master that lives on beside a promoted replica may have
+-- granted a moment ago.
 local function fence()
-  if server.fresh or (now >= server.checked and now - server.checked < CHECK) then return end
-  local run = string.match(call('INFO', 'server'), 'run_id:(%x+)')
-  if run ~= server.run then
-    server.run, server.epoch = run, server.epoch + 1
-    token = math.max(token, us) + SKEW
-  end
-  server.checked, server.fresh = now, true
+  local serving = string.match(call('INFO', 'server'), 'run_id:(%x+)')
+  if serving == run then return end
+  run, epoch, promoted = serving, epoch + 1, true
+  token = math.max(token, us) + SKEW
 end
 
 -- --------------------------------------------------------------------------
@@ -335,10 +331,13 @@ local function make_machine()
     record(e, what, left, why, by)
   end
 
+  -- offer gives a waiter its turn. Nobody comes back to a place that has lapsed,
+  -- so the offer does not outlast it.
   local function offer(e)
     seize(e)
     dequeue(e)
     e.state, e.offer_until = OFFERED, now + (e.attended == '1' and OFFER or POLL)
+    if e.attended ~= '1' and e.alive_until ~= 0 then e.offer_until = math.min(e.offer_until, e.alive_until) end
     offered = offered + 1
     save(e)
     record(e, 'lock_offered', QUEUED)
