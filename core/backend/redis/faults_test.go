@@ -74,7 +74,7 @@ func TestTokens_growAfterAPromotion(t *testing.T) {
 	cfg := testConfig(master.URL(), storetest.Rules())
 	old := open(t, cfg)
 	held(t, old, "ns", "a", "x")
-	require.NoError(t, master.Client().Wait(t.Context(), 1, 5*time.Second).Err())
+	replicated(t, master, "barrier")
 	require.NoError(t, replica.Client().SlaveOf(t.Context(), "NO", "ONE").Err()) //nolint:staticcheck // the client knows no other name
 	lost := held(t, old, "ns", "b", "y").Token                                   // the old master still lives and still grants
 
@@ -86,6 +86,18 @@ func TestTokens_growAfterAPromotion(t *testing.T) {
 	epoch, err := replica.Client().HGet(t.Context(), cfg.KeyPrefix+":{ns}:c", "epoch").Int()
 	require.NoError(t, err)
 	require.Equal(t, 2, epoch)
+}
+
+// replicated returns when the replica of a server has everything so far. WAIT
+// counts the writes of its own connection only, so there is one.
+func replicated(t *testing.T, master *redistest.Server, key string) {
+	t.Helper()
+	barrier := master.Client().Conn()
+	require.NoError(t, barrier.Set(t.Context(), key, "", time.Second).Err())
+	n, err := barrier.Wait(t.Context(), 1, 5*time.Second).Result()
+	require.NoError(t, err)
+	require.Equal(t, int64(1), n)
+	require.NoError(t, barrier.Close())
 }
 
 func TestReplicated_takesBackWhatReplicasDoNotHave(t *testing.T) {
