@@ -96,7 +96,7 @@ func (a *App) build(ctx context.Context, s store, build wire.Build) error {
 		Components: []component.Component{
 			{Name: "store", Run: s.Run, Check: s.Ping, Vital: true},
 			{Name: "policy", Run: engine.Run, Check: checkPolicy(engine)},
-			{Name: "orchestrator", Run: orch.Run, Vital: true},
+			{Name: "orchestrator", Run: orch.Run, Check: orch.Check, Recheck: orch.StoreChanged(), Vital: true},
 			{Name: "http", Run: a.server.Run, Vital: true},
 		},
 		Logger: a.logger, Registerer: registry, StopTimeout: a.cfg.HTTP.ShutdownGrace + stopMargin,

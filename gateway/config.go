@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"time"
 )
@@ -192,13 +191,6 @@ func (c *Config) exposure() error {
 // from other machines. Names other than localhost are not resolved and count as
 // reachable.
 func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	_, _, err := net.SplitHostPort(address)
+	return err == nil && local(address)
 }

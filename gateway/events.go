@@ -43,7 +43,10 @@ func (s *Server) streamEvents(c echo.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	ctx, leave := s.streams.enter(c.Request().Context())
+	ctx, leave, err := s.streams.enter(c.Request().Context(), CallerFrom(c).Subject.ID)
+	if err != nil {
+		return err
+	}
 	defer leave()
 	session, err := sse.Upgrade(c.Response(), c.Request())
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
+	"github.com/lockgate/lockgate/gateway"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
@@ -205,7 +206,7 @@ func TestEvents_heartbeatEveryFifteenSeconds(t *testing.T) {
 		f := &flow{ResponseRecorder: httptest.NewRecorder()}
 		var serving sync.WaitGroup
 		serving.Go(func() {
-			r.Handler().ServeHTTP(f, httptest.NewRequest(http.MethodGet, "/v1/events?type=lock_revoked", nil).WithContext(ctx))
+			r.Handler().ServeHTTP(f, httptest.NewRequest(http.MethodGet, "http://localhost/v1/events?type=lock_revoked", nil).WithContext(ctx))
 		})
 		_, err := r.orch.Acquire(t.Context(), &lock.Caller{}, acquireOf("one", "a"))
 		require.NoError(t, err)
@@ -236,3 +237,20 @@ func TestEvents_gapIsToldNotSkipped(t *testing.T) {
 }
 
 const gapCursor events.Cursor = "8"
+
+func TestEvents_aSubjectHasABoundedNumberOfStreams(t *testing.T) {
+	r := start(t, withTokens(t))
+	ann := r.bearer("ann-secret")
+	var first *subscription
+	for range gateway.MaxSubjectStreams {
+		first = ann.subscribe("")
+	}
+	a := ann.do("GET", "/v1/events", nil)
+	a.problem(http.StatusTooManyRequests, wire.CodeRateLimited)
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+	r.bearer("bob-secret").subscribe("")
+	first.cancel()
+	<-first.done
+	require.Eventually(t, func() bool { return r.OpenStreams() == gateway.MaxSubjectStreams }, 10*time.Second, time.Millisecond)
+	ann.subscribe("")
+}

@@ -42,8 +42,10 @@ func (s *Server) acquire(c echo.Context) error {
 }
 
 // requested makes the orchestrator's request of a body, with all faults of its
-// texts at once.
+// texts at once. It takes the credentials out of URLs in the body itself, so
+// that nothing which looks at the body later meets them.
 func requested(body *wire.AcquireRequest) (*orchestrator.Request, error) {
+	body.Labels, body.Context = stripLabels(body.Labels), stripJSON(compacted(body.Context))
 	var p params
 	r := &orchestrator.Request{
 		Namespace: lock.Namespace(body.Namespace),
@@ -53,7 +55,7 @@ func requested(body *wire.AcquireRequest) (*orchestrator.Request, error) {
 		TTL:       time.Duration(body.TTL),
 		Wait:      time.Duration(body.Wait),
 		Labels:    body.Labels,
-		Context:   compacted(body.Context),
+		Context:   body.Context,
 	}
 	return r, p.err()
 }

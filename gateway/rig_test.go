@@ -323,6 +323,11 @@ func (r *rig) try(ctx context.Context, method, target string, body any) (*reply,
 	if err != nil {
 		return nil, err
 	}
+	return r.send(req)
+}
+
+// send makes a call and holds the answer against the OpenAPI document.
+func (r *rig) send(req *http.Request) (*reply, error) {
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return nil, err

@@ -285,7 +285,7 @@ func TestReadTimeout_boundsTheBodyAndNotTheWait(t *testing.T) {
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.Addr())
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = conn.Write([]byte("POST /v1/locks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+	_, err = conn.Write([]byte("POST /v1/locks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)

@@ -19,6 +19,10 @@ const (
 // DefaultNamespace is the namespace of a request that names none.
 const DefaultNamespace Namespace = "default"
 
+// SystemNamespace is the namespace of events that are about no lock. Nothing
+// can be locked in it.
+const SystemNamespace Namespace = "lockgate.system"
+
 // Namespace groups resources whose transitions are atomic together. 1 to 200
 // bytes.
 type Namespace string
