@@ -44,17 +44,13 @@ func parseAddress(text string) (*address, error) {
 	if !ok {
 		return nil, errors.New("the URL of Redis has no scheme: use redis://host:port")
 	}
-	a := &address{}
-	kind, secure := strings.CutPrefix(scheme, "rediss")
-	if a.tls = secure; !secure {
-		kind, ok = strings.CutPrefix(scheme, "redis")
-	}
-	switch {
-	case ok && kind == "":
+	a := &address{tls: strings.HasPrefix(scheme, "rediss")}
+	switch strings.Replace(scheme, "rediss", "redis", 1) {
+	case "redis":
 		a.topology = single
-	case ok && kind == "+sentinel":
+	case "redis+sentinel":
 		a.topology = sentinel
-	case ok && kind == "+cluster":
+	case "redis+cluster":
 		a.topology = cluster
 	default:
 		return nil, fmt.Errorf("%q is no scheme of Redis: use redis, redis+sentinel or redis+cluster, with rediss for TLS", scheme)

@@ -55,8 +55,9 @@ func (s *Store) fault(ctx context.Context, what string, err error) {
 	s.logger.WarnContext(ctx, "redis did not answer, trying again", "doing", what, "error", err)
 }
 
-// begin makes the servers know the scripts, and finds where the log of this gateway begins: some seconds ago, so that
-// readers who come from another gateway find their place.
+// begin makes the servers know the scripts, and finds where the log of this
+// gateway begins: some seconds ago, so that readers who come from another gateway
+// find their place.
 func (s *Store) begin(ctx context.Context) error {
 	if err := s.load(ctx); err != nil {
 		return fmt.Errorf("load the scripts: %w", err)

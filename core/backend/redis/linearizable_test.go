@@ -44,7 +44,7 @@ func TestLinearizable_findsAFault(t *testing.T) {
 			stores := []*Store{ready(t, cfg), ready(t, cfg)}
 			for _, s := range stores {
 				seeded := 0
-				for _, sc := range s.scripts.all() {
+				for _, sc := range s.scripts {
 					text := strings.ReplaceAll(sc.text, fault[0], fault[1])
 					if text != sc.text {
 						*sc = *newScript(sc.name, text)

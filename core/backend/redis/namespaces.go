@@ -231,10 +231,10 @@ const indexSlack = 2_000_000
 // register lets requests into a namespace.
 func (s *Store) register(ctx context.Context, ns lock.Namespace) error {
 	for range registerTries {
-		if err := s.runOne(ctx, s.scripts.announce, s.keys.index(), string(ns)).Err(); err != nil {
+		if err := s.runOne(ctx, s.scripts[announceLua], s.keys.index(), string(ns)).Err(); err != nil {
 			return fmt.Errorf("announce namespace %q: %w", ns, err)
 		}
-		if err := s.runOne(ctx, s.scripts.register, s.keys.clock(ns)).Err(); err != nil {
+		if err := s.runOne(ctx, s.scripts[registerLua], s.keys.clock(ns)).Err(); err != nil {
 			return fmt.Errorf("register namespace %q: %w", ns, err)
 		}
 		score, err := s.client.ZScore(ctx, s.keys.index(), string(ns)).Result()
@@ -256,7 +256,7 @@ func (s *Store) announce(ctx context.Context) error {
 	names := s.directory.stale(time.Now())
 	for len(names) > 0 {
 		n := min(len(names), indexPage)
-		if err := s.runOne(ctx, s.scripts.announce, s.keys.index(), names[:n]...).Err(); err != nil {
+		if err := s.runOne(ctx, s.scripts[announceLua], s.keys.index(), names[:n]...).Err(); err != nil {
 			return fmt.Errorf("announce namespaces: %w", err)
 		}
 		s.directory.announcedAt(names[:n], time.Now())

@@ -121,7 +121,7 @@ func moving(err error) bool {
 func (s *Store) load(ctx context.Context) error {
 	return s.eachMaster(ctx, func(ctx context.Context, c *goredis.Client) error {
 		pipe := c.Pipeline()
-		for _, sc := range s.scripts.all() {
+		for _, sc := range s.scripts {
 			pipe.ScriptLoad(ctx, sc.text)
 		}
 		_, err := pipe.Exec(ctx)

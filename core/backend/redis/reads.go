@@ -38,7 +38,7 @@ func (s *Store) Get(ctx context.Context, id lock.ID) (lock.Lock, error) {
 	}
 	calls := make([]*call, len(names))
 	for i, ns := range names {
-		calls[i] = s.call(s.scripts.get, ns, string(id))
+		calls[i] = s.call(s.scripts[getLua], ns, string(id))
 	}
 	if err := s.ask(ctx, calls...); err != nil {
 		return lock.Lock{}, err
@@ -109,7 +109,7 @@ func (s *Store) listFrom(ctx context.Context, q *lock.Query, names []lock.Namesp
 		n := min(len(names), readChunk)
 		calls := make([]*call, n)
 		for i, ns := range names[:n] {
-			calls[i] = s.call(s.scripts.list, ns, q.After, each, bit(live), bit(ended), string(q.Owner))
+			calls[i] = s.call(s.scripts[listLua], ns, q.After, each, bit(live), bit(ended), string(q.Owner))
 		}
 		if err := s.ask(ctx, calls...); err != nil {
 			return nil, "", err
@@ -198,7 +198,7 @@ func (s *Store) Queues(ctx context.Context, q lock.QueueQuery) (lock.QueuePage, 
 			if ns == afterNamespace {
 				key = afterKey
 			}
-			calls[i] = s.call(s.scripts.queues, ns, string(key), min(limit, queueChunk), min(max(q.Depth, 0), maxPage), string(q.Resource))
+			calls[i] = s.call(s.scripts[queuesLua], ns, string(key), min(limit, queueChunk), min(max(q.Depth, 0), maxPage), string(q.Resource))
 		}
 		if err := s.ask(ctx, calls...); err != nil {
 			return lock.QueuePage{}, err
@@ -273,7 +273,7 @@ func (s *Store) Facts(ctx context.Context, q lock.FactsQuery) ([]lock.Facts, err
 	for _, r := range q.Resources {
 		args = append(args, string(r.Key))
 	}
-	c := s.call(s.scripts.facts, q.Namespace, args...)
+	c := s.call(s.scripts[factsLua], q.Namespace, args...)
 	if err := s.ask(ctx, c); err != nil {
 		return nil, err
 	}
@@ -308,7 +308,7 @@ func (s *Store) Stats(ctx context.Context) (lock.Stats, error) {
 		n := min(len(names), readChunk)
 		calls := make([]*call, n)
 		for i, ns := range names[:n] {
-			calls[i] = s.call(s.scripts.stats, ns)
+			calls[i] = s.call(s.scripts[statsLua], ns)
 		}
 		if err := s.ask(ctx, calls...); err != nil {
 			return st, err

@@ -148,12 +148,12 @@ func (s *Store) takeBack(ctx context.Context, t *task) {
 	switch step := t.step.(type) {
 	case *lock.Acquire:
 		if c := t.calls[0]; c.code == codeHeld || c.code == codeQueued {
-			undo = append(undo, s.call(s.scripts.undo, c.ns, string(step.Lock.ID), "acquire", step.Idempotency.Key))
+			undo = append(undo, s.call(s.scripts[undoLua], c.ns, string(step.Lock.ID), "acquire", step.Idempotency.Key))
 		}
 	case *lock.Confirm:
 		for _, c := range t.calls {
 			if c.code == codeOK {
-				undo = append(undo, s.call(s.scripts.undo, c.ns, string(step.ID), "confirm", ""))
+				undo = append(undo, s.call(s.scripts[undoLua], c.ns, string(step.ID), "confirm", ""))
 			}
 		}
 	}

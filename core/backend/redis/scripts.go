@@ -14,74 +14,73 @@ import (
 //go:embed scripts/*.lua
 var sources embed.FS
 
+// lua names a script: its file without the ending.
+type lua string
+
+// The scripts that work on a namespace, and then those that know nothing of its
+// requests.
+const (
+	acquireLua      lua = "acquire"
+	confirmLua      lua = "confirm"
+	refuseLua       lua = "refuse"
+	renewLua        lua = "renew"
+	verifyLua       lua = "verify"
+	releaseLua      lua = "release"
+	revokeLua       lua = "revoke"
+	reprioritizeLua lua = "reprioritize"
+	endOwnerLua     lua = "end_owner"
+	attendLua       lua = "attend"
+	denyLua         lua = "deny"
+	noteLua         lua = "note"
+	sweepLua        lua = "sweep"
+	undoLua         lua = "undo"
+	registerLua     lua = "register"
+	retireLua       lua = "retire"
+	getLua          lua = "get"
+	listLua         lua = "list"
+	queuesLua       lua = "queues"
+	factsLua        lua = "facts"
+	statsLua        lua = "stats"
+	announceLua     lua = "announce"
+	withdrawLua     lua = "withdraw"
+)
+
 // script is one Lua script as Redis runs it.
 type script struct {
-	name string
+	name lua
 	text string
 	sha  string
 }
 
-// scripts are all there are. Rules are part of the text of those that work on a
-// namespace: gateways with other rules have other scripts.
-type scripts struct {
-	acquire, confirm, refuse, renew, verify, release, revoke, reprioritize, endOwner, attend, deny *script
-	sweep, undo, register, retire                                                                  *script
-	get, list, queues, facts, stats                                                                *script
-	announce, withdraw                                                                             *script
-}
-
-func loadScripts(rules *lock.Rules, where topology) (*scripts, error) {
-	s := &scripts{}
+// loadScripts reads every script. Rules are part of the text of those that work
+// on a namespace: gateways with other rules have other scripts.
+func loadScripts(rules *lock.Rules, where topology) (map[lua]*script, error) {
 	prelude, err := preludeOf(rules, where)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range []struct {
-		to      **script
-		name    string
-		prelude string
-	}{
-		{&s.acquire, "acquire", prelude},
-		{&s.confirm, "confirm", prelude},
-		{&s.refuse, "refuse", prelude},
-		{&s.renew, "renew", prelude},
-		{&s.verify, "verify", prelude},
-		{&s.release, "release", prelude},
-		{&s.revoke, "revoke", prelude},
-		{&s.reprioritize, "reprioritize", prelude},
-		{&s.endOwner, "end_owner", prelude},
-		{&s.attend, "attend", prelude},
-		{&s.deny, "deny", prelude},
-		{&s.sweep, "sweep", prelude},
-		{&s.undo, "undo", prelude},
-		{&s.retire, "retire", prelude},
-		{&s.get, "get", prelude},
-		{&s.list, "list", prelude},
-		{&s.queues, "queues", prelude},
-		{&s.facts, "facts", prelude},
-		{&s.stats, "stats", prelude},
-		{&s.register, "register", ""},
-		{&s.announce, "announce", ""},
-		{&s.withdraw, "withdraw", ""},
+	all := make(map[lua]*script)
+	for _, name := range []lua{
+		acquireLua, confirmLua, refuseLua, renewLua, verifyLua, releaseLua, revokeLua, reprioritizeLua, endOwnerLua,
+		attendLua, denyLua, noteLua, sweepLua, undoLua, retireLua, getLua, listLua, queuesLua, factsLua, statsLua,
 	} {
-		body, err := source(f.name)
+		body, err := source(name)
 		if err != nil {
 			return nil, err
 		}
-		*f.to = newScript(f.name, f.prelude+body)
+		all[name] = newScript(name, prelude+body)
 	}
-	return s, nil
+	for _, name := range []lua{registerLua, announceLua, withdrawLua} {
+		body, err := source(name)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = newScript(name, body)
+	}
+	return all, nil
 }
 
-// all lists the scripts that a server must know.
-func (s *scripts) all() []*script {
-	return []*script{
-		s.acquire, s.confirm, s.refuse, s.renew, s.verify, s.release, s.revoke, s.reprioritize, s.endOwner, s.attend,
-		s.deny, s.sweep, s.undo, s.register, s.retire, s.get, s.list, s.queues, s.facts, s.stats, s.announce, s.withdraw,
-	}
-}
-
-func newScript(name, text string) *script {
+func newScript(name lua, text string) *script {
 	sum := sha1.Sum([]byte(text)) //nolint:gosec // Redis names scripts by it
 	return &script{name: name, text: text, sha: hex.EncodeToString(sum[:])}
 }
@@ -104,7 +103,7 @@ func preludeOf(rules *lock.Rules, where topology) (string, error) {
 		fmt.Fprintf(&b, "local %s = %d\n", c.name, milliseconds(c.value))
 	}
 	fmt.Fprintf(&b, "local CLUSTER = %t\n", where == cluster)
-	for _, name := range []string{"prelude", "standing"} {
+	for _, name := range []lua{"prelude", "standing"} {
 		body, err := source(name)
 		if err != nil {
 			return "", err
@@ -115,8 +114,8 @@ func preludeOf(rules *lock.Rules, where topology) (string, error) {
 }
 
 // source is one file without comments, blank lines and indentation.
-func source(name string) (string, error) {
-	raw, err := sources.ReadFile("scripts/" + name + ".lua")
+func source(name lua) (string, error) {
+	raw, err := sources.ReadFile("scripts/" + string(name) + ".lua")
 	if err != nil {
 		return "", fmt.Errorf("script %s: %w", name, err)
 	}

@@ -24,7 +24,7 @@ type Store struct {
 	client    goredis.UniversalClient
 	topology  topology
 	keys      keyspace
-	scripts   *scripts
+	scripts   map[lua]*script
 	directory *directory
 	ring      *ring
 	ended     atomic.Bool

@@ -54,6 +54,9 @@ func decodeEvent(ns lock.Namespace, m *goredis.XMessage) (streamed, error) {
 	if err != nil {
 		return fault(err)
 	}
+	if len(header) == 3 { // an event about no lock
+		header = append(header, "")
+	}
 	if len(header) != 4 {
 		return fault(fmt.Errorf("field h has %d words, not 4", len(header)))
 	}

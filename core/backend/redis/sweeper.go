@@ -90,7 +90,7 @@ func (s *Store) sweep(ctx context.Context, names []lock.Namespace) {
 	}
 	calls := make([]*call, len(names))
 	for i, ns := range names {
-		calls[i] = s.call(s.scripts.sweep, ns, sweepAtOnce)
+		calls[i] = s.call(s.scripts[sweepLua], ns, sweepAtOnce)
 	}
 	s.send(ctx, calls)
 	for _, c := range calls {
@@ -135,7 +135,7 @@ func (s *Store) retire(ctx context.Context) error {
 		if int64(score) >= unused {
 			continue
 		}
-		c := s.call(s.scripts.retire, ns)
+		c := s.call(s.scripts[retireLua], ns)
 		s.send(ctx, []*call{c})
 		if c.err != nil {
 			return c.err
@@ -144,7 +144,7 @@ func (s *Store) retire(ctx context.Context) error {
 			continue
 		}
 		s.directory.unregister(ns)
-		if err := s.runOne(ctx, s.scripts.withdraw, s.keys.index(), string(ns), int64(score)).Err(); err != nil {
+		if err := s.runOne(ctx, s.scripts[withdrawLua], s.keys.index(), string(ns), int64(score)).Err(); err != nil {
 			return err
 		}
 		s.directory.forget(ns)

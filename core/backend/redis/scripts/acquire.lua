@@ -17,7 +17,8 @@
 --      14  how long the place is kept, ms, 0 until the wait ends
 -- Reply {code, due, …}
 --       held, s; queued, s, position; repeat, standing: a request made before;
---       other: the id is another owner's; conflict: other body; locked, s, blockers; full, key; unregistered
+--       other: the id is another owner's; conflict: other body;
+--       forgotten: the request that it made is gone; locked, s, blockers; full, key; unregistered
 if CLUSTER and moving() then return { 'moving', -1 } end
 if not begin() then return { 'unregistered', -1 } end
 local id, m, key = ARGV[1], ARGV[2], ARGV[10]
@@ -33,9 +34,10 @@ if known and string.match(known.m, '^[^\n]*\n[^\n]*') ~= string.match(m, '^[^\n]
 if known then return reply('repeat', standing(known)) end
 if key ~= '' then
   local made = call('GET', P .. 'i:' .. key)
-  known = made and load(string.sub(made, 1, 26))
-  if known then
+  if made then
     if string.sub(made, 27) ~= ARGV[11] then return reply('conflict') end
+    known = load(string.sub(made, 1, 26))
+    if not known then return reply('forgotten') end
     attend(known, attended, place)
     return reply('repeat', standing(known))
   end
