@@ -430,9 +430,9 @@ func endOwnerEveryNamespace(s *stage) {
 	}
 	out := s.done(&lock.EndOwner{Owner: "owner", Only: []lock.ID{}, By: "admin"})
 	require.Empty(s.t, out.Locks, "only what is named")
-	out = s.done(&lock.EndOwner{Namespace: "two", Owner: "owner", Only: []lock.ID{idOf("A0"), idOf("A1")}, By: "admin"})
+	out = s.done(&lock.EndOwner{Namespace: "two", Owner: "owner", Only: []lock.ID{idIn("one", "A0"), idIn("two", "A1")}, By: "admin"})
 	require.Len(s.t, out.Locks, 1)
-	require.Equal(s.t, idOf("A1"), out.Locks[0].ID)
+	require.Equal(s.t, idIn("two", "A1"), out.Locks[0].ID)
 	s.fresh()
 	out = s.done(&lock.EndOwner{Owner: "owner", By: "admin"})
 	require.Len(s.t, out.Locks, 2)
