@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -135,7 +136,12 @@ func newRegistry(build wire.Build) *prometheus.Registry {
 // Run serves until ctx ends and then stops within the shutdown grace. It may be
 // called once.
 func (a *App) Run(ctx context.Context) error {
+	pacing, stopPacing := context.WithCancel(ctx)
+	var pacer sync.WaitGroup
+	pacer.Go(func() { paceCollector(pacing) })
 	err := a.supervisor.Run(ctx)
+	stopPacing()
+	pacer.Wait()
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopMargin)
 	defer cancel()
 	if flushErr := a.tracing.shutdown(bounded); flushErr != nil {
