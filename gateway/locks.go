@@ -19,6 +19,9 @@ import (
 
 // acquire is POST /v1/locks.
 func (s *Server) acquire(c echo.Context) error {
+	if err := query(c).err(); err != nil {
+		return err
+	}
 	var body wire.AcquireRequest
 	if err := s.readJSON(c, s.decoders.acquire, &body); err != nil {
 		return err
@@ -197,12 +200,8 @@ func shown(c echo.Context, l *lock.Lock, err error) error {
 
 // renewLock is POST /v1/locks/{id}/renew.
 func (s *Server) renewLock(c echo.Context) error {
-	id, err := lockID(c)
+	id, body, err := s.tokenCall(c)
 	if err != nil {
-		return err
-	}
-	var body wire.TokenRequest
-	if err := s.readJSON(c, s.decoders.token, &body); err != nil {
 		return err
 	}
 	l, err := s.parts.Orchestrator.Renew(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token), (*time.Duration)(body.TTL))
@@ -211,12 +210,8 @@ func (s *Server) renewLock(c echo.Context) error {
 
 // verifyLock is POST /v1/locks/{id}/verify.
 func (s *Server) verifyLock(c echo.Context) error {
-	id, err := lockID(c)
+	id, body, err := s.tokenCall(c)
 	if err != nil {
-		return err
-	}
-	var body wire.TokenRequest
-	if err := s.readJSON(c, s.decoders.token, &body); err != nil {
 		return err
 	}
 	if body.TTL != nil {
@@ -226,10 +221,32 @@ func (s *Server) verifyLock(c echo.Context) error {
 	return shown(c, &l, err)
 }
 
+// tokenCall reads a call that names a lock and its fencing token.
+func (s *Server) tokenCall(c echo.Context) (lock.ID, *wire.TokenRequest, error) {
+	id, err := lockID(c)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := query(c).err(); err != nil {
+		return "", nil, err
+	}
+	body := &wire.TokenRequest{}
+	if err := s.readJSON(c, s.decoders.token, body); err != nil {
+		return "", nil, err
+	}
+	if body.Token == 0 {
+		return "", nil, lock.Invalid("/token", "is missing")
+	}
+	return id, body, nil
+}
+
 // changeLock is PATCH /v1/locks/{id}.
 func (s *Server) changeLock(c echo.Context) error {
 	id, err := lockID(c)
 	if err != nil {
+		return err
+	}
+	if err := query(c).err(); err != nil {
 		return err
 	}
 	var body wire.PatchRequest

@@ -145,6 +145,13 @@ func (s *shaky) Get(ctx context.Context, id lock.ID) (lock.Lock, error) {
 	return s.Store.Get(ctx, id)
 }
 
+func (s *shaky) Stats(ctx context.Context) (lock.Stats, error) {
+	if err := s.failure(); err != nil {
+		return lock.Stats{}, err
+	}
+	return s.Store.Stats(ctx)
+}
+
 type setup struct {
 	config  gateway.Config
 	options gateway.Options

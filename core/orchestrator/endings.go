@@ -58,6 +58,9 @@ func (o *Orchestrator) Release(ctx context.Context, c *lock.Caller, id lock.ID, 
 		step := &lock.Release{ID: id, Token: token, Subject: c.Subject.ID}
 		out, err := o.submit(ctx, laneEndings, step)
 		if !errors.Is(err, lock.ErrNotYours) {
+			if err == nil && !out.Repeat {
+				o.drawHold(ctx, &out.Lock)
+			}
 			return out.Lock, err
 		}
 		action := lock.ActRelease

@@ -340,6 +340,7 @@ func TestMethods_deleteWithoutLockInfoBreaksNothing(t *testing.T) {
 				require.Contains(t, p.Detail, "needs the LockInfo that locked")
 			}
 		}
+		require.Contains(t, r.log.String(), "needs the LockInfo that locked")
 		require.Equal(t, lock.Held, r.of("run-1").State)
 	})
 }

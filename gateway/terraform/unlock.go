@@ -42,6 +42,8 @@ func (d *Door) unlock(c echo.Context) error {
 	info, err := readInfo(c)
 	switch {
 	case errors.Is(err, errNoBody) && c.Request().Method == http.MethodDelete:
+		d.log.InfoContext(ctx, "terraform delete without body refused",
+			"namespace", s.namespace, "resource", s.key, "subject", caller.Subject.ID, "reason", bareDelete)
 		return lock.Invalid("", bareDelete)
 	case errors.Is(err, errNoBody):
 		return d.breakHolder(c, s, caller)
