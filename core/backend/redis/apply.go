@@ -123,17 +123,16 @@ func (s *Store) transact(ctx context.Context, calls []*call) {
 	s.send(ctx, calls)
 }
 
+// first says which scripts may be the first in a namespace.
+func first(name lua) bool { return name == acquireLua || name == denyLua || name == noteLua }
+
 // letIn registers the namespaces of calls that may bring the first request.
 func (s *Store) letIn(ctx context.Context, calls []*call) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.OperationTimeout)
 	defer cancel()
 	for _, c := range calls {
-		switch c.script.name {
-		case acquireLua, denyLua, noteLua:
-			if !s.directory.isRegistered(c.ns) {
-				c.err = s.register(ctx, c.ns)
-			}
-		default: // a known request's namespace is registered
+		if first(c.script.name) && !s.directory.isRegistered(c.ns) {
+			c.err = s.register(ctx, c.ns)
 		}
 	}
 }
