@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -54,12 +55,16 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := backend.Open(cfg.Backend, cfg.rules(), o.Logger)
+	registry := newRegistry(o.Build)
+	store, err := backend.Open(cfg.Backend, cfg.rules(), o.Logger, registry)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &settings.FaultError{Path: "backend.url", Message: "there is no folder for " + cfg.Backend.URL + ": create the folder"}
+	}
 	if err != nil {
 		return nil, err
 	}
 	a := &App{cfg: cfg, logger: o.Logger, level: o.Level, tracing: tracing, announcer: newAnnouncer(o.Logger)}
-	if err := a.build(ctx, store, o.Build); err != nil {
+	if err := a.build(ctx, store, registry, o.Build); err != nil {
 		ended, cancel := context.WithCancel(ctx)
 		cancel()
 		return nil, errors.Join(err, store.Run(ended), tracing.shutdown(ended))
@@ -67,19 +72,15 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 	return a, nil
 }
 
-// store is what App needs of a backend.
-type store interface {
-	orchestrator.Store
-	Run(ctx context.Context) error
-}
-
 // build puts the parts on top of the store together.
-func (a *App) build(ctx context.Context, s store, build wire.Build) error {
-	registry := newRegistry(build)
+func (a *App) build(ctx context.Context, s *backend.Store, registry *prometheus.Registry, build wire.Build) error {
 	tracer := a.tracing.provider.Tracer("github.com/lockgate/lockgate")
 	engine, err := policy.New(ctx, a.cfg.Policy, policy.Options{
 		Logger: a.logger, Tracer: tracer, Registerer: registry, OnReload: a.announcer.reloaded,
 	})
+	if _, missing := os.Stat(a.cfg.Policy.Dir); err != nil && a.cfg.Policy.Dir != "" && errors.Is(missing, fs.ErrNotExist) {
+		return &settings.FaultError{Path: "policy.dir", Message: "there is no folder " + a.cfg.Policy.Dir + ": create it, or leave policy.dir empty for the shipped profile"}
+	}
 	if err != nil {
 		return err
 	}

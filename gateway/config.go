@@ -47,7 +47,7 @@ type AuthConfig struct {
 	TokensFile string    `yaml:"tokens_file"`
 	JWT        JWTConfig `yaml:"jwt"`
 	// Insecure allows anonymous callers on an address that is not loopback.
-	// Default false.
+	// It is also the flag --insecure. Default false.
 	Insecure bool `yaml:"insecure"`
 }
 
@@ -184,7 +184,7 @@ func (c *Config) exposure() error {
 		return nil
 	}
 	return fmt.Errorf("http.listen: %s can be reached from other machines and nobody would have to authenticate: "+
-		"set auth.tokens_file, auth.jwt or http.tls.client_ca_file, listen on 127.0.0.1, or set auth.insecure", c.HTTP.Listen)
+		"set auth.tokens_file, auth.jwt or http.tls.client_ca_file, listen on 127.0.0.1, or allow it with --insecure (auth.insecure)", c.HTTP.Listen)
 }
 
 // loopback reports whether an address of the form host:port cannot be reached
