@@ -50,4 +50,4 @@ tools: ## install the linters into .bin
 # The race detector links with gcc; tests of a Redis store run redis-server.
 .PHONY: packages
 packages:
-	@tools/need gcc:gcc gcc:libc6-dev redis-server:redis-server
+	@tools/need gcc:gcc gcc:libc6-dev redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools

@@ -55,7 +55,8 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := backend.Open(cfg.Backend, cfg.rules(), o.Logger)
+	registry := newRegistry(o.Build)
+	store, err := backend.Open(cfg.Backend, cfg.rules(), o.Logger, registry)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &settings.FaultError{Path: "backend.url", Message: "there is no folder for " + cfg.Backend.URL + ": create the folder"}
 	}
@@ -63,7 +64,7 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, logger: o.Logger, level: o.Level, tracing: tracing, announcer: newAnnouncer(o.Logger)}
-	if err := a.build(ctx, store, o.Build); err != nil {
+	if err := a.build(ctx, store, registry, o.Build); err != nil {
 		ended, cancel := context.WithCancel(ctx)
 		cancel()
 		return nil, errors.Join(err, store.Run(ended), tracing.shutdown(ended))
@@ -71,15 +72,8 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 	return a, nil
 }
 
-// store is what App needs of a backend.
-type store interface {
-	orchestrator.Store
-	Run(ctx context.Context) error
-}
-
 // build puts the parts on top of the store together.
-func (a *App) build(ctx context.Context, s store, build wire.Build) error {
-	registry := newRegistry(build)
+func (a *App) build(ctx context.Context, s *backend.Store, registry *prometheus.Registry, build wire.Build) error {
 	tracer := a.tracing.provider.Tracer("github.com/lockgate/lockgate")
 	engine, err := policy.New(ctx, a.cfg.Policy, policy.Options{
 		Logger: a.logger, Tracer: tracer, Registerer: registry, OnReload: a.announcer.reloaded,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lockgate/lockgate/core/lock"
@@ -27,7 +26,7 @@ func (o *Orchestrator) decideAndEnqueue(ctx context.Context, c *lock.Caller, r *
 	if err := r.Normalize(); err != nil {
 		return lock.Outcome{}, err
 	}
-	l := newLock(c, r)
+	l := o.newLock(c, r)
 	d, err := o.permit(ctx, &lock.Question{
 		Action: lock.ActAcquire, Caller: *c, RequestID: string(l.ID), Namespace: l.Namespace, Resources: l.Resources,
 		Owner: l.Owner, Want: lock.Want{Priority: r.Priority, TTL: r.TTL, Wait: r.Wait}, Labels: l.Labels, Context: l.Context,
@@ -88,9 +87,9 @@ func (o *Orchestrator) recordDenial(ctx context.Context, c *lock.Caller, l *lock
 	return err
 }
 
-func newLock(c *lock.Caller, r *Request) lock.Lock {
+func (o *Orchestrator) newLock(c *lock.Caller, r *Request) lock.Lock {
 	return lock.Lock{
-		ID: lock.ID(ulid.Make().String()), Namespace: r.Namespace, Resources: r.Resources, Owner: r.Owner,
+		ID: o.ids.Next(r.Namespace, time.Now()), Namespace: r.Namespace, Resources: r.Resources, Owner: r.Owner,
 		Subject: c.Subject.ID, Actor: c.Acts(), TTL: r.TTL, Wait: r.Wait,
 		RequestedAt: time.Now().UTC().Truncate(time.Millisecond), Labels: r.Labels, Context: r.Context,
 	}

@@ -38,6 +38,7 @@ type Orchestrator struct {
 	guard     *guard
 	waiters   *waiters
 	holds     *holdTimes
+	ids       *lock.IDs
 
 	drain   sync.Once
 	drained chan struct{} // closed by Drain: parked calls go
@@ -61,7 +62,7 @@ func New(cfg Config, queue QueueConfig, o Options) (*Orchestrator, error) {
 	return &Orchestrator{
 		cfg: cfg, queue: queue, store: store, policy: o.Policy, log: o.Logger, tracer: o.Tracer,
 		metrics: m, admission: a, guard: newGuard(o.Store, o.OperationTimeout, o.Logger, m),
-		waiters: newWaiters(m), holds: newHoldTimes(),
+		waiters: newWaiters(m), holds: newHoldTimes(), ids: lock.NewIDs(),
 		drained: make(chan struct{}), stopped: make(chan struct{}),
 	}, nil
 }
