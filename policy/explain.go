@@ -112,7 +112,7 @@ func missing(events []*topdown.Event) []Missing {
 			continue
 		}
 		line, _, _ := strings.Cut(strings.TrimSpace(string(e.Location.Text)), "\n")
-		m := Missing{Grant: labelOf(grant), File: e.Location.File, Row: e.Location.Row, Line: line}
+		m := Missing{Grant: RuleLabel(grant.Module, grant), File: e.Location.File, Row: e.Location.Row, Line: line}
 		if !slices.Contains(list, m) {
 			list = append(list, m)
 		}
@@ -139,11 +139,3 @@ func grantAbove(frames map[uint64]frame, done map[*ast.Location]bool, id uint64)
 	return nil
 }
 
-func labelOf(r *ast.Rule) string {
-	for _, a := range r.Annotations {
-		if name, ok := a.Labels["rule"].(string); ok {
-			return name
-		}
-	}
-	return fmt.Sprintf("%s:%d", r.Location.File, r.Location.Row)
-}

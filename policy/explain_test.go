@@ -93,7 +93,7 @@ func TestExplain_hasABudgetToo(t *testing.T) {
 	require.Error(t, err)
 }
 
-func candidate(t *testing.T, files map[string]string) *Candidate {
+func loaded(t *testing.T, files map[string]string) *Candidate {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Budget = time.Minute // a busy machine fails no test
@@ -106,7 +106,7 @@ func candidate(t *testing.T, files map[string]string) *Candidate {
 func TestCandidate_decidesAsTheEngineDoes(t *testing.T) {
 	files := shippedFiles(t)
 	files["lockgate/org/acme.rego"] = "package lockgate.org.acme\n\npoints contains {\"why\": \"ours\", \"points\": 500}\n"
-	e, c := engine(t, files), candidate(t, files)
+	e, c := engine(t, files), loaded(t, files)
 	require.Equal(t, e.current.Load().revision, c.Revision())
 	d, err := e.Decide(t.Context(), question())
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestCandidate_decidesAsTheEngineDoes(t *testing.T) {
 }
 
 func TestCandidate_completesAnInput(t *testing.T) {
-	c := candidate(t, shippedFiles(t))
+	c := loaded(t, shippedFiles(t))
 	whole, err := c.Complete(json.RawMessage(`{
 		"subject": {"id": "ann", "teams": ["net"]}, "owner": {"id": "ci:42"}, "command": {"name": "apply"},
 		"resource": {"key": "acme/infra/vpc/default/", "namespace": "acme/infra"}, "request": {"time": "2026-11-26T10:30:00Z"}}`), time.Time{})
@@ -159,7 +159,7 @@ func TestCandidate_completesAnInput(t *testing.T) {
 }
 
 func TestCandidate_refusesAnInputThatIsNone(t *testing.T) {
-	c := candidate(t, map[string]string{"p.rego": guarded})
+	c := loaded(t, map[string]string{"p.rego": guarded})
 	for part, want := range map[string]string{
 		`{"subject": {"taems": []}}`:               "input.subject.taems is not there: it has id, kind, name, teams, roles, claims",
 		`{"subjekt": {}}`:                          "input.subjekt is not there",
@@ -180,7 +180,7 @@ func TestCandidate_refusesAnInputThatIsNone(t *testing.T) {
 }
 
 func TestCandidate_listsWhatItReads(t *testing.T) {
-	c := candidate(t, map[string]string{
+	c := loaded(t, map[string]string{
 		"p.rego": guarded + "\nwarn contains {\"code\": \"busy\", \"msg\": \"busy\"} if input.queue.length > 3\n",
 		"o.rego": "package lockgate.org.acme\n\ndeny contains {\"code\": \"x\", \"msg\": \"m\"} if input.request.labels.x == \"1\"\n",
 	})
@@ -198,7 +198,7 @@ func TestCandidate_listsWhatItReads(t *testing.T) {
 }
 
 func TestCandidate_failsClosed(t *testing.T) {
-	c := candidate(t, map[string]string{
+	c := loaded(t, map[string]string{
 		"p.rego":          "package lockgate.policy.p\n\ngrant contains \"w\"\n\nmax_ttl_s contains data.facts.ttl\n",
 		"facts/data.json": `{"ttl": "1h"}`,
 	})
