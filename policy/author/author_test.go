@@ -204,7 +204,7 @@ func TestDifference_tellsWhatDecidesOtherwise(t *testing.T) {
 		{Kind: author.Added, What: "rule", Name: "lockgate.policy.b.grant", To: `grant contains "w"`, Where: "b.rego:3"},
 		{
 			Kind: author.Changed, What: "rule", Name: "lockgate.policy.hours.late",
-			From: "late if input.calendar.hour > 20", To: "late if input.calendar.hour > 21", Where: "a.rego:4",
+			From: "late if input.calendar.hour > 20", To: "late if input.calendar.hour > 21", Where: "a.rego:3",
 		},
 		{Kind: author.Changed, What: "fact", Name: "data.facts.bots", From: `["x"]`, To: `["x","y"]`},
 		{Kind: author.Removed, What: "fact", Name: "data.facts.projects.q", From: "{}"},
