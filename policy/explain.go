@@ -28,7 +28,7 @@ type Explanation struct {
 }
 
 // Missing is one line of a grant, or of a rule that a grant needs, which was not
-// true.
+// true. Grants that are about another action are left out.
 type Missing struct {
 	Grant string `json:"grant"` // label of the rule that would grant
 	File  string `json:"file"`
@@ -103,6 +103,7 @@ func missing(events []*topdown.Event) []Missing {
 		}
 	}
 	var list []Missing
+	others := map[string]bool{} // grants of other actions: those keep nobody out
 	for _, e := range events {
 		if e.Op != topdown.FailOp || e.Location == nil || e.Location.File == "" {
 			continue
@@ -113,10 +114,14 @@ func missing(events []*topdown.Event) []Missing {
 		}
 		line, _, _ := strings.Cut(strings.TrimSpace(string(e.Location.Text)), "\n")
 		m := Missing{Grant: RuleLabel(grant.Module, grant), File: e.Location.File, Row: e.Location.Row, Line: line}
+		if strings.Contains(line, "input.action") { // the compiler took the expression apart; its text is whole
+			others[m.Grant] = true
+		}
 		if !slices.Contains(list, m) {
 			list = append(list, m)
 		}
 	}
+	list = slices.DeleteFunc(list, func(m Missing) bool { return others[m.Grant] })
 	slices.SortStableFunc(list, func(a, b Missing) int {
 		return cmp.Or(cmp.Compare(a.Grant, b.Grant), cmp.Compare(a.File, b.File), cmp.Compare(a.Row, b.Row))
 	})

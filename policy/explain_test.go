@@ -20,6 +20,11 @@ grant contains "on the list" if {
 	listed
 }
 
+grant contains "reader" if {
+	input.action in {"read", "admin"}
+	listed
+}
+
 grant contains "administrator" if "admin" in input.subject.roles
 
 listed if {
@@ -43,12 +48,12 @@ func TestExplain_tellsWhatKeepsTheCallerOut(t *testing.T) {
 	require.False(t, x.Allow)
 	require.Equal(t, "acme/infra/vpc/default/", x.Resource)
 	require.Equal(t, []Missing{
+		{Grant: "p.grant:13", File: "p.rego", Row: 13, Line: `"admin" in input.subject.roles`},
 		{Grant: "p.grant:3", File: "p.rego", Row: 5, Line: "listed"},
-		{Grant: "p.grant:3", File: "p.rego", Row: 12, Line: "name == input.subject.id"},
-		{Grant: "p.grant:8", File: "p.rego", Row: 8, Line: `"admin" in input.subject.roles`},
+		{Grant: "p.grant:3", File: "p.rego", Row: 17, Line: "name == input.subject.id"},
 	}, x.Missing)
 	require.Equal(t, []lock.Reason{{Policy: "p", Code: "draft", Msg: "drafts wait"}}, x.Denials)
-	require.Equal(t, []string{"p.deny:15"}, x.Rules)
+	require.Equal(t, []string{"p.deny:20"}, x.Rules)
 	require.Greater(t, len(x.Trace), 10)
 
 	_, err = e.Explain(t.Context(), "nobody")

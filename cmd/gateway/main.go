@@ -59,6 +59,6 @@ func newRoot(called func()) *cobra.Command {
 		SilenceErrors:    true,
 		PersistentPreRun: func(*cobra.Command, []string) { called() },
 	}
-	root.AddCommand(newServe(), newConfig(), newBench(), newFloor(), newHealth(), newVersion())
+	root.AddCommand(newServe(), newPolicy(), newConfig(), newBench(), newFloor(), newHealth(), newVersion())
 	return root
 }
