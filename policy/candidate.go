@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -90,13 +91,13 @@ func (c *Candidate) Needs() lock.Needs { return c.generation.needs }
 // decision log or of [Candidate.Complete]. Like a gateway it fails closed: an
 // error is no decision.
 func (c *Candidate) Decide(ctx context.Context, input json.RawMessage) (*Outcome, error) {
-	value, want, err := readInput(input)
+	term, want, err := readInput(input)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Budget, errBudget)
 	defer cancel()
-	v, err := c.generation.judge(ctx, c.generation.wardOf(value), value, want)
+	v, err := c.generation.judge(ctx, c.generation.wardOf(term.Value), term.Value, want)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, fmt.Errorf("%w: %w", cause, err)
@@ -116,21 +117,21 @@ func (g *generation) wardOf(input ast.Value) *ward {
 	return g.platform
 }
 
-// readInput answers the value of a document and the level it asks for.
-func readInput(input json.RawMessage) (ast.Value, lock.Priority, error) {
+// readInput answers a document as rego sees it, and the level it asks for.
+func readInput(input json.RawMessage) (*ast.Term, lock.Priority, error) {
 	value, err := ast.ValueFromReader(strings.NewReader(string(input)))
 	if err != nil {
 		return nil, 0, fmt.Errorf("input: %w", err)
 	}
 	level, ok := textAt(value, "want", "level")
 	if !ok {
-		return nil, 0, fmt.Errorf("the input has no want.level: it is not the input of a decision")
+		return nil, 0, errors.New("the input has no want.level: it is not the input of a decision")
 	}
 	var want lock.Priority
 	if err := want.UnmarshalText([]byte(level)); err != nil {
 		return nil, 0, fmt.Errorf("input.want.level: %w", err)
 	}
-	return value, want, nil
+	return ast.NewTerm(value), want, nil
 }
 
 func textAt(v ast.Value, section, name string) (string, bool) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -53,9 +54,7 @@ func (c *Candidate) Complete(part json.RawMessage, now time.Time) (json.RawMessa
 			whole[section] = value
 			continue
 		}
-		for name, member := range members {
-			into[name] = member
-		}
+		maps.Copy(into, members)
 	}
 	return json.Marshal(whole)
 }

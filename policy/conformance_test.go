@@ -87,15 +87,11 @@ func runCase(ctx context.Context, c *cases.TestCase) (rego.ResultSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []rego.EvalOption{rego.EvalSortSets(true)}
-	input, err := caseInput(c)
+	options, err := caseInput(c)
 	if err != nil {
 		return nil, err
 	}
-	if input != nil {
-		options = append(options, rego.EvalParsedInput(input))
-	}
-	return query.Eval(ctx, options...)
+	return query.Eval(ctx, append(options, rego.EvalSortSets(true))...)
 }
 
 // caseFacts reads the data as a file of facts is read.
@@ -111,13 +107,13 @@ func caseFacts(c *cases.TestCase) (map[string]any, error) {
 	return f.document()
 }
 
-func caseInput(c *cases.TestCase) (ast.Value, error) {
+func caseInput(c *cases.TestCase) ([]rego.EvalOption, error) {
 	if c.InputTerm != nil {
 		term, err := ast.ParseTerm(*c.InputTerm)
 		if err != nil {
 			return nil, err
 		}
-		return term.Value, nil
+		return []rego.EvalOption{rego.EvalParsedInput(term.Value)}, nil
 	}
 	if c.Input == nil {
 		return nil, nil
@@ -126,7 +122,8 @@ func caseInput(c *cases.TestCase) (ast.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ast.ValueFromReader(bytes.NewReader(text))
+	value, err := ast.ValueFromReader(bytes.NewReader(text))
+	return []rego.EvalOption{rego.EvalParsedInput(value)}, err
 }
 
 // withheld answers the builtin that a case calls, or mocks, and decisions have

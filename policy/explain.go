@@ -40,16 +40,16 @@ const maxTraceLines = 20_000
 
 // Explain answers how the policies decide about a whole input.
 func (c *Candidate) Explain(ctx context.Context, input json.RawMessage) (*Explanation, error) {
-	value, want, err := readInput(input)
+	term, want, err := readInput(input)
 	if err != nil {
 		return nil, err
 	}
-	return c.generation.explain(ctx, value, want)
+	return c.generation.trace(ctx, term.Value, want)
 }
 
-// explain evaluates without index and without early exit: every rule is tried,
+// trace evaluates without index and without early exit: every rule is tried,
 // so that each can tell where it failed.
-func (g *generation) explain(ctx context.Context, input ast.Value, want lock.Priority) (*Explanation, error) {
+func (g *generation) trace(ctx context.Context, input ast.Value, want lock.Priority) (*Explanation, error) {
 	tracer := topdown.NewBufferTracer()
 	v, err := g.judge(ctx, g.wardOf(input), input, want,
 		rego.EvalQueryTracer(tracer), rego.EvalRuleIndexing(false), rego.EvalEarlyExit(false))
@@ -143,4 +143,3 @@ func grantAbove(frames map[uint64]frame, done map[*ast.Location]bool, id uint64)
 	}
 	return nil
 }
-

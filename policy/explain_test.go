@@ -169,7 +169,7 @@ func TestCandidate_refusesAnInputThatIsNone(t *testing.T) {
 		`{"subject": {"taems": []}}`:               "input.subject.taems is not there: it has id, kind, name, teams, roles, claims",
 		`{"subjekt": {}}`:                          "input.subjekt is not there",
 		`{"subject": "ann"}`:                       "input.subject must be an object",
-		`{"action": "aquire"}`:                     `input.action is never "aquire"`,
+		`{"action": "lokc"}`:                       `input.action is never "lokc"`,
 		`{"pull": {"num": "42"}}`:                  "input.pull.num must be of type integer, not string",
 		`{"pull": {"num": 4.5}}`:                   "input.pull.num must be of type integer, not number",
 		`{"pull": {"draft": null}}`:                "input.pull.draft must be of type boolean, not null",

@@ -4,8 +4,6 @@ import (
 	"io/fs"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/lockgate/lockgate/policies"
 )
@@ -17,9 +15,9 @@ type Parsed struct {
 	Facts   map[string]any
 }
 
-// Parse reads a folder. Syntax, foreign packages and misplaced data are a
+// ParseFolder reads a folder. Syntax, foreign packages and misplaced data are a
 // *LoadError.
-func Parse(folder fs.FS) (*Parsed, error) {
+func ParseFolder(folder fs.FS) (*Parsed, error) {
 	s, err := readSources(folder)
 	if err != nil {
 		return nil, loadError(err)
@@ -60,8 +58,8 @@ func (p *Parsed) Compiler() *ast.Compiler {
 	return ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).SetErrorLimit(maxCompileErrors)
 }
 
-// Store answers the facts as data.facts.
-func (p *Parsed) Store() storage.Store { return inmem.NewFromObject(map[string]any{"facts": p.Facts}) }
+// Data answers the document data, without rules.
+func (p *Parsed) Data() map[string]any { return map[string]any{"facts": p.Facts} }
 
 // RuleLabel is how the decision log calls a rule.
 func RuleLabel(m *ast.Module, r *ast.Rule) string {

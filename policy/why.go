@@ -23,10 +23,11 @@ func (e *Engine) Explain(ctx context.Context, id string) ([]*Explanation, error)
 	if !ok {
 		return nil, ErrNoEntry
 	}
-	return e.explain(ctx, en.generation, &en.question)
+	return e.again(ctx, en.generation, &en.question)
 }
 
-func (e *Engine) explain(ctx context.Context, g *generation, q *lock.Question) ([]*Explanation, error) {
+// again evaluates a question resource by resource, traced.
+func (e *Engine) again(ctx context.Context, g *generation, q *lock.Question) ([]*Explanation, error) {
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -43,7 +44,7 @@ func (e *Engine) explain(ctx context.Context, g *generation, q *lock.Question) (
 		if err != nil {
 			return nil, refusal("", err)
 		}
-		x, err := g.explain(ctx, input.Value, q.Want.Priority)
+		x, err := g.trace(ctx, input.Value, q.Want.Priority)
 		if err != nil {
 			return nil, refusal("", fmt.Errorf("explain: %w", err))
 		}

@@ -309,7 +309,10 @@ func tellReport(w io.Writer, r *replay.Report) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for i := range r.Changes {
 		ch := &r.Changes[i]
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", ch.Kind, ch.Time.UTC().Format(time.DateTime), ch.ID, ch.By, ch.Action, ch.Resource, why(ch))
+		columns := []string{string(ch.Kind), ch.Time.UTC().Format(time.DateTime), ch.ID, ch.By, ch.Action, ch.Resource, why(ch)}
+		if _, err := io.WriteString(t, strings.Join(columns, "\t")+"\n"); err != nil {
+			return err
+		}
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -228,18 +227,19 @@ func tellChanges(w io.Writer, changes []author.Change) error {
 		_, err := fmt.Fprintln(w, "no difference")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	var b strings.Builder
 	for i := range changes {
 		ch := &changes[i]
-		fmt.Fprintf(t, "%s\t%s\t%s\n", ch.Kind, ch.Name, ch.Where)
+		fmt.Fprintf(&b, "%-8s %s  %s\n", ch.Kind, ch.Name, ch.Where)
 		for _, side := range []struct{ sign, text string }{{"-", ch.From}, {"+", ch.To}} {
 			if side.text == "" {
 				continue
 			}
 			for line := range strings.SplitSeq(side.text, "\n") {
-				fmt.Fprintf(t, "  %s %s\n", side.sign, line)
+				fmt.Fprintf(&b, "  %s %s\n", side.sign, line)
 			}
 		}
 	}
-	return t.Flush()
+	_, err := io.WriteString(w, b.String())
+	return err
 }

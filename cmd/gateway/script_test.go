@@ -142,8 +142,8 @@ func acquire(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[1], answer.ID+answer.Decision.ID)
 }
 
-func explainDenied(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 || args[0] != "explain" {
+func explainDenied(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) == 0 || args[0] != "explain" {
 		ts.Fatalf("usage: denied explain FLAG...")
 	}
 	ts.Check(ts.Exec("gateway", append([]string{"policy", "explain", ts.Getenv("denied")}, args[1:]...)...))

@@ -83,7 +83,7 @@ func TestOrganisation_narrowsWhatThePlatformGrants(t *testing.T) {
 }
 
 func TestPolicies_everyDeletedRuleIsNoticed(t *testing.T) {
-	p, err := policy.Parse(os.DirFS("policies"))
+	p, err := policy.ParseFolder(os.DirFS("policies"))
 	require.NoError(t, err)
 	alive, tried, err := author.Mutate(t.Context(), p)
 	require.NoError(t, err)

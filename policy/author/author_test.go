@@ -46,7 +46,7 @@ func files(list map[string]string) fs.FS {
 
 func parsed(t *testing.T, list map[string]string) *policy.Parsed {
 	t.Helper()
-	p, err := policy.Parse(files(list))
+	p, err := policy.ParseFolder(files(list))
 	require.NoError(t, err)
 	return p
 }
@@ -142,7 +142,7 @@ func TestMutate_noRuleThatShipsIsUntested(t *testing.T) {
 	if testing.Short() {
 		t.Skip("deletes every rule in turn")
 	}
-	p, err := policy.Parse(sub(t, "lockgate"))
+	p, err := policy.ParseFolder(sub(t, "lockgate"))
 	require.NoError(t, err)
 	alive, tried, err := author.Mutate(t.Context(), p)
 	require.NoError(t, err)

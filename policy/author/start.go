@@ -29,7 +29,6 @@ func Start(name string) (*Starter, error) {
 const starterPolicy = `# METADATA
 # title: Who wrote NAME, and what for
 # description: Denials and warnings are seen by whoever asked; say what to do.
-# scope: package
 package lockgate.policy.NAME
 
 # METADATA

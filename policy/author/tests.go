@@ -10,6 +10,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
 	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
 
 	"github.com/lockgate/lockgate/policy"
@@ -42,8 +43,7 @@ type Lines struct {
 	To   int `json:"to"`
 }
 
-// Test runs all tests of a folder, and with a trace of the covered lines when
-// withCoverage is set.
+// Test runs all tests of a folder.
 func Test(ctx context.Context, p *policy.Parsed) ([]TestResult, error) {
 	return run(ctx, p, p.Modules, nil)
 }
@@ -95,7 +95,7 @@ func sources(p *policy.Parsed) []string {
 // run compiles and runs some modules. Builtin errors are errors, as in a
 // decision.
 func run(ctx context.Context, p *policy.Parsed, modules map[string]*ast.Module, tracer *cover.Cover) ([]TestResult, error) {
-	store := p.Store()
+	store := inmem.NewFromObject(p.Data())
 	txn, err := store.NewTransaction(ctx, storage.WriteParams)
 	if err != nil {
 		return nil, fmt.Errorf("run the tests: %w", err)

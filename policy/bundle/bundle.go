@@ -48,7 +48,7 @@ const maxBytes = 64 << 20
 
 // Build packs a folder.
 func Build(folder fs.FS, revision string) ([]byte, error) {
-	p, err := policy.Parse(folder)
+	p, err := policy.ParseFolder(folder)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func TellMissing(w io.Writer, x *policy.Explanation) error {
 // teller writes lines.
 type teller struct{ strings.Builder }
 
-func (t *teller) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+func (t *teller) line(format string, args ...any) { fmt.Fprintf(&t.Builder, format+"\n", args...) }
 
 func (t *teller) pair(name, text string) { t.line("  %-9s %s", name, text) }
 
