@@ -1,7 +1,9 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/lockgate/lockgate/core/component"
@@ -71,6 +73,19 @@ func (v policyView) Decision(id string) (entry json.RawMessage, subject string, 
 		return nil, "", false
 	}
 	return entry, subjectOf(entry), true
+}
+
+// Explain implements gateway.Decisions.
+func (v policyView) Explain(ctx context.Context, id string) (explanation json.RawMessage, ok bool, err error) {
+	list, err := v.engine.Explain(ctx, id)
+	if errors.Is(err, policy.ErrNoEntry) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	text, err := json.Marshal(list)
+	return text, true, err
 }
 
 // subjectOf answers who an entry is about: all inputs of one decision have the

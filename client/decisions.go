@@ -40,6 +40,21 @@ func (c *Client) Decision(ctx context.Context, id string) (json.RawMessage, erro
 	return entry, nil
 }
 
+// ExplainedDecision answers one entry of the decision log with a member
+// explanation: how it came about, and what keeps the caller out. It is for
+// administrators.
+func (c *Client) ExplainedDecision(ctx context.Context, id string) (json.RawMessage, error) {
+	var entry json.RawMessage
+	cl := &call{
+		what: "explain decision " + id, method: http.MethodGet, path: "/v1/decisions/" + url.PathEscape(id),
+		query: url.Values{"explain": {"full"}},
+	}
+	if err := c.do(ctx, cl, &entry); err != nil {
+		return nil, err
+	}
+	return entry, nil
+}
+
 // Status answers the state of the gateway and its components.
 func (c *Client) Status(ctx context.Context) (*wire.Status, error) {
 	s := &wire.Status{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lockgate/lockgate/client"
@@ -322,6 +323,16 @@ func ExampleClient_Decision() {
 	mine, _ := c.Acquire(ctx, vpc("ci:run-7"))
 	entry, err := c.Decision(ctx, mine.Decision.ID)
 	fmt.Println(len(entry) > 0, err)
+	// Output: true <nil>
+}
+
+func ExampleClient_ExplainedDecision() {
+	ctx := context.Background()
+	c, stop := gateway()
+	defer stop()
+	mine, _ := c.Acquire(ctx, vpc("ci:run-7"))
+	entry, err := c.ExplainedDecision(ctx, mine.Decision.ID)
+	fmt.Println(strings.Contains(string(entry), "explanation"), err)
 	// Output: true <nil>
 }
 

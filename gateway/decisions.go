@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,7 +27,8 @@ func (s *Server) may(c echo.Context, a lock.Action) error {
 
 // tryDecision is POST /v1/decisions: what would policy say?
 func (s *Server) tryDecision(c echo.Context) error {
-	if err := query(c).err(); err != nil {
+	explain, err := explained(c)
+	if err != nil {
 		return err
 	}
 	var body wire.DecisionRequest
@@ -43,8 +46,42 @@ func (s *Server) tryDecision(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(c, http.StatusOK, presentDecision(&d))
+	answer := presentDecision(&d)
+	if explain {
+		if answer.Explanation, err = s.explanation(c, d.ID); err != nil {
+			return err
+		}
+	}
+	return writeJSON(c, http.StatusOK, answer)
 }
+
+// explained reads ?explain=full, the one parameter of a route.
+func explained(c echo.Context) (bool, error) {
+	p := query(c, "explain")
+	how := p.text("explain")
+	if how != "" && how != "full" {
+		p.fault("explain", "must be full")
+	}
+	return how != "", p.err()
+}
+
+// explanation tells how a decision of the log came about. It shows the facts that
+// the policies looked at, so it is for administrators.
+func (s *Server) explanation(c echo.Context, id string) (json.RawMessage, error) {
+	if err := s.may(c, lock.ActAdmin); err != nil {
+		return nil, err
+	}
+	explanation, found, err := s.parts.Decisions.Explain(c.Request().Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, &problemError{code: wire.CodeNotFound, detail: noEntry}
+	}
+	return explanation, nil
+}
+
+const noEntry = "no decision has this id, or the log has moved on"
 
 // asked makes a question of a body. A question about resources obeys the rules
 // of an acquire.
@@ -146,6 +183,10 @@ func (s *Server) showDecision(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	explain, err := explained(c)
+	if err != nil {
+		return err
+	}
 	entry, subject, found := s.parts.Decisions.Decision(id)
 	if !found || subject != CallerFrom(c).Subject.ID {
 		if err := s.may(c, lock.ActAdmin); err != nil {
@@ -153,7 +194,14 @@ func (s *Server) showDecision(c echo.Context) error {
 		}
 	}
 	if !found {
-		return &problemError{code: wire.CodeNotFound, detail: "no decision has this id, or the log has moved on"}
+		return &problemError{code: wire.CodeNotFound, detail: noEntry}
+	}
+	if explain {
+		explanation, err := s.explanation(c, id)
+		if err != nil {
+			return err
+		}
+		return c.JSONBlob(http.StatusOK, slices.Concat([]byte(`{"explanation":`), explanation, []byte(","), entry[1:]))
 	}
 	return c.JSONBlob(http.StatusOK, entry)
 }

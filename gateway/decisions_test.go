@@ -55,7 +55,35 @@ func TestDecisions_dryRunOfOtherActions(t *testing.T) {
 	for _, bad := range []string{`{"action":"steal"}`, `{}`, `{"action":"release","resources":["a"]}`, `{"resources":["a","a"],"owner":"o"}`} {
 		r.do("POST", "/v1/decisions", bad).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
 	}
-	r.do("POST", "/v1/decisions?explain=full", `{"action":"admin"}`).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+	r.do("POST", "/v1/decisions?explain=some", `{"action":"admin"}`).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+	r.do("POST", "/v1/decisions?trace=full", `{"action":"admin"}`).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+}
+
+// An explanation shows what policies looked at, facts about others among it.
+func TestDecisions_explanationsAreForAdmins(t *testing.T) {
+	r := start(t, withTokens(t))
+	r.policy.set(func(q *lock.Question, d *lock.Decision) error {
+		if q.Action == lock.ActAdmin && !q.Caller.Subject.Has(lock.RoleAdmin) {
+			refuse(d, "admins only")
+		}
+		return nil
+	})
+	root, ann := r.bearer("root-secret"), r.bearer("ann-secret")
+	const body = `{"resources":["` + vpc + `"],"owner":"one"}`
+	var d wire.Decision
+	root.do("POST", "/v1/decisions?explain=full", body).into(&d)
+	require.Contains(t, string(d.Explanation), "test: yes")
+	d = wire.Decision{}
+	ann.do("POST", "/v1/decisions", body).into(&d)
+	require.Empty(t, d.Explanation)
+	ann.do("POST", "/v1/decisions?explain=full", body).problem(http.StatusForbidden, wire.CodeDenied)
+
+	entry := root.do("GET", "/v1/decisions/d1?explain=full", nil)
+	require.Equal(t, http.StatusOK, entry.status)
+	require.Contains(t, string(entry.body), `"decision_id":"d1"`)
+	require.Contains(t, string(entry.body), `"trace":["Enter"]`)
+	ann.do("GET", "/v1/decisions/d1?explain=full", nil).problem(http.StatusForbidden, wire.CodeDenied)
+	root.do("GET", "/v1/decisions/d1?explain=no", nil).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
 }
 
 func TestDecisionLog_isForAdminsAndTheSubjectItself(t *testing.T) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/lockgate/lockgate/gateway/wire"
@@ -19,6 +20,9 @@ type Decisions interface {
 	Decisions(q DecisionQuery) (page []json.RawMessage, next string, err error)
 	// Decision answers one entry and the id of the subject it is about.
 	Decision(id string) (entry json.RawMessage, subject string, ok bool)
+	// Explain decides an entry again and tells how, as JSON: a list, one
+	// explanation a resource. ok is false when the log does not hold it.
+	Explain(ctx context.Context, id string) (explanation json.RawMessage, ok bool, err error)
 }
 
 // DecisionQuery selects entries of the decision log; zero fields select all.

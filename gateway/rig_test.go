@@ -109,6 +109,13 @@ func (s *shelf) Decision(id string) (json.RawMessage, string, bool) {
 	return []byte(`{"decision_id":"d1","requested_by":"ann"}`), "ann", true
 }
 
+func (s *shelf) Explain(_ context.Context, id string) (json.RawMessage, bool, error) {
+	if id == "d2" {
+		return nil, false, nil
+	}
+	return []byte(`[{"resource":"` + vpc + `","allow":true,"grants":["test: yes"],"denials":[],"rules":[],"missing":[],"trace":["Enter"]}]`), true, nil
+}
+
 // shaky is a store that fails while it is told to.
 type shaky struct {
 	orchestrator.Store

@@ -9,6 +9,7 @@
 //
 //	lockgate/main.rego        the aggregator: data.lockgate.decision
 //	lockgate/policy/*.rego    what a platform team starts from
+//	lockgate/org/*.rego       what an organisation starts from
 //	lockgate/lib/*.rego       functions those share
 //	lockgate/test/*.rego      their tests
 //	facts/data.json           facts to replace by one's own

@@ -95,9 +95,7 @@ func parse(files []file, caps *ast.Capabilities) ([]module, error) {
 		if isAggregator(f.text) {
 			continue
 		}
-		parsed, err := ast.ParseModuleWithOpts(f.path, string(f.text), ast.ParserOptions{
-			ProcessAnnotation: true, Capabilities: caps, RegoVersion: ast.RegoV1,
-		})
+		parsed, err := ast.ParseModuleWithOpts(f.path, string(f.text), parserOptions(caps))
 		if err != nil {
 			faults = append(faults, err)
 			continue

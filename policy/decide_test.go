@@ -316,7 +316,7 @@ deadlock_action contains "revoke" if input.resource.path == "a"
 func TestDecide_withoutResourcesIsAskedOnce(t *testing.T) {
 	e := engine(t, shippedFiles(t))
 	q := question()
-	q.Action, q.Resources = lock.ActAdmin, nil
+	q.Action, q.Resources, q.Facts = lock.ActAdmin, nil, nil
 	require.False(t, decide(t, e, q).Allow)
 	q.Caller.Subject.Roles = []string{"admin"}
 	require.True(t, decide(t, e, q).Allow)
@@ -365,6 +365,7 @@ func TestDecide_needsTheFactsThatPoliciesRead(t *testing.T) {
 	e := engine(t, map[string]string{"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if input.queue.length == 0"})
 	require.Equal(t, lock.Needs{Queue: true}, e.Needs())
 	q := question()
+	q.Facts = nil
 	_, err := e.Decide(t.Context(), q)
 	require.ErrorIs(t, err, errNoFacts)
 	q.Facts = []lock.Facts{{}}

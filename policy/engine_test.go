@@ -78,6 +78,7 @@ func question() *lock.Question {
 		Resources: []lock.Resource{{Key: "acme/infra/vpc/default/"}},
 		Owner:     "atlantis:acme/infra#42",
 		Want:      lock.Want{TTL: 30 * time.Minute, Wait: 10 * time.Minute},
+		Facts:     []lock.Facts{{}}, // fairness reads the queue
 	}
 }
 

@@ -186,11 +186,17 @@ func (g *generation) evaluate(ctx context.Context, w *ward, v *view) (*verdict, 
 	if err != nil {
 		return nil, err
 	}
+	return g.judge(ctx, w, input.Value, v.q.Want.Priority)
+}
+
+// judge asks the policies about an input as it stands.
+func (g *generation) judge(ctx context.Context, w *ward, input ast.Value, want lock.Priority, o ...rego.EvalOption) (*verdict, error) {
 	tracker := (&topdown.EvaluatedRuleTracker{}).WithAnnotationSet(g.annotations)
-	b := newBallot(v.q.Want.Priority)
+	o = append(o, rego.EvalEvaluatedRuleTracker(tracker))
+	b := newBallot(want)
 	left := maxResultBytes
 	for _, p := range w.plans {
-		answer, err := p.eval(ctx, input.Value, rego.EvalEvaluatedRuleTracker(tracker))
+		answer, err := p.eval(ctx, input, o...)
 		if err != nil {
 			return nil, err
 		}

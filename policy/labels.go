@@ -16,12 +16,17 @@ func label(modules []module) {
 			}
 			a := (&ast.Annotations{
 				Scope: "rule", Location: r.Location,
-				Labels: map[string]any{"rule": fmt.Sprintf("%s.%s:%d", m.scope.label(), ruleName(r), r.Location.Row)},
+				Labels: map[string]any{"rule": defaultLabel(m.scope, r)},
 			}).Copy(r)
 			r.Annotations = append(r.Annotations, a)
 			m.parsed.Annotations = append(m.parsed.Annotations, a)
 		}
 	}
+}
+
+// defaultLabel is that of a rule without one.
+func defaultLabel(s scope, r *ast.Rule) string {
+	return fmt.Sprintf("%s.%s:%d", s.label(), ruleName(r), r.Location.Row)
 }
 
 func labelled(r *ast.Rule) bool {

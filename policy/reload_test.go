@@ -164,6 +164,7 @@ func TestMetrics_allMove(t *testing.T) {
 	e, err := New(t.Context(), cfg, o)
 	require.NoError(t, err)
 	q := question()
+	q.Facts = nil
 	_, err = e.Decide(t.Context(), q)
 	require.Error(t, err)
 	q.Facts = heldByBob()

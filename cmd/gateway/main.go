@@ -59,6 +59,6 @@ func newRoot(called func()) *cobra.Command {
 		SilenceErrors:    true,
 		PersistentPreRun: func(*cobra.Command, []string) { called() },
 	}
-	root.AddCommand(newServe(), newConfig(), newBench(), newFloor(), newHealth(), newVersion(), newDocs(root))
+	root.AddCommand(newServe(), newPolicy(), newConfig(), newBench(), newFloor(), newHealth(), newVersion(), newDocs(root))
 	return root
 }

@@ -90,6 +90,9 @@ func (nothing) Decisions(gateway.DecisionQuery) ([]json.RawMessage, string, erro
 	return nil, "", nil
 }
 func (nothing) Decision(string) (json.RawMessage, string, bool) { return nil, "", false }
+func (nothing) Explain(context.Context, string) (json.RawMessage, bool, error) {
+	return nil, false, nil
+}
 
 // The subjects of the tests; a token is the subject's name and "-token".
 const (

@@ -31,6 +31,7 @@ type Decision struct {
 	Preemptible    bool             `json:"preemptible"`
 	DeadlockAction string           `json:"deadlock_action,omitempty"`
 	Obligations    []map[string]any `json:"obligations"`
+	Explanation    json.RawMessage  `json:"explanation,omitempty"` // with ?explain=full
 }
 
 // DecisionLimits bound what a granted request may have; null is no limit of

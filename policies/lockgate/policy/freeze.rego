@@ -2,21 +2,20 @@
 # title: Change freezes
 # description: |
 #   The gateway works out which windows of data.facts.freezes are in force for
-#   the resource, exemptions included; here stands what they forbid.
+#   the resource, exemptions included; here stands what they forbid. Responders
+#   in an open incident are not held up, see policy breakglass.
 # scope: package
 package lockgate.policy.freeze
 
-# METADATA
-# title: Commands that change nothing
-# labels: {rule: freeze.harmless}
-harmless if input.command.name in {"plan", "policy_check", "version"}
+import data.lockgate.lib.command
+import data.lockgate.lib.incident
 
 # METADATA
 # title: No changes in a freeze
 # labels: {rule: freeze.deny}
 deny contains {"code": "freeze.active", "msg": sprintf("%s is in force: %s", [window.name, window.reason])} if {
-	input.action == "acquire"
-	not harmless
+	command.changes
+	not incident.responding
 	some window in input.calendar.active
 	window.kind == "freeze"
 }
@@ -26,7 +25,7 @@ deny contains {"code": "freeze.active", "msg": sprintf("%s is in force: %s", [wi
 # labels: {rule: freeze.warn}
 warn contains {"code": "freeze.active", "msg": sprintf("%s is in force: an apply would be refused", [window.name])} if {
 	input.action == "acquire"
-	harmless
+	command.harmless
 	some window in input.calendar.active
 	window.kind == "freeze"
 }

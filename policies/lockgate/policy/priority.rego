@@ -4,15 +4,13 @@
 # scope: package
 package lockgate.policy.priority
 
+import data.lockgate.lib.pull
 import data.lockgate.lib.registry
 
 # METADATA
 # title: A hotfix label that the caller did not write itself
 # labels: {rule: priority.hotfix}
-hotfix if {
-	"hotfix" in input.pull.labels
-	input.pull.source in {"vcs", "atlantis"}
-}
+hotfix if "hotfix" in pull.labels
 
 # METADATA
 # title: On call for an owning team
@@ -31,15 +29,6 @@ level_grant.high contains "hotfix" if hotfix
 # title: High for those on call
 # labels: {rule: priority.high.on_call}
 level_grant.high contains "on call for an owning team" if on_call
-
-# METADATA
-# title: Critical in an open incident that names the actor
-# labels: {rule: priority.critical.incident}
-level_grant.critical contains sprintf("responder in %s", [input.want.incident]) if {
-	incident := data.facts.incidents[input.want.incident]
-	incident.state == "open"
-	incident.responders[input.actor.id] == true
-}
 
 # METADATA
 # title: Hotfixes

@@ -45,3 +45,10 @@ test_other_windows_freeze_nothing if {
 	freeze.deny == set() with input as request("acquire", "apply", [maintenance])
 	freeze.warn == set() with input as request("acquire", "plan", [maintenance])
 }
+
+test_responders_are_not_held_up if {
+	i := object.union(request("acquire", "apply", [window]), {"actor": {"id": "dana"}, "want": {"incident": "INC-1"}})
+	f := {"incidents": {"INC-1": {"state": "open", "responders": {"dana": true}}}}
+	freeze.deny == set() with input as i with data.facts as f
+	freeze.deny == denied with input as i with data.facts as {}
+}

@@ -9,10 +9,6 @@ facts := {
 	},
 	"oncall": {"net": {"dana": true}},
 	"bots": ["renovate[bot]"],
-	"incidents": {
-		"INC-1": {"state": "open", "responders": {"dana": true}},
-		"INC-2": {"state": "closed", "responders": {"dana": true}},
-	},
 }
 
 plain := {
@@ -20,7 +16,6 @@ plain := {
 	"resource": {"key": "acme/infra/app/default/", "namespace": "acme/infra", "environment": "dev"},
 	"pull": {"labels": [], "author": "ann", "source": "vcs"},
 	"command": {"name": "plan"},
-	"want": {"incident": ""},
 }
 
 changed(changes) := object.union(plain, changes)
@@ -28,7 +23,6 @@ changed(changes) := object.union(plain, changes)
 test_an_ordinary_request_has_no_points if {
 	priority.points == set() with input as plain with data.facts as facts
 	priority.level_grant.high == set() with input as plain with data.facts as facts
-	priority.level_grant.critical == set() with input as plain with data.facts as facts
 }
 
 test_a_hotfix_label_counts if {
@@ -49,18 +43,6 @@ test_on_call_may_be_high_where_it_is_on_call if {
 	there := changed({"actor": {"id": "dana"}, "resource": {"key": "acme/infra/vpc/default/"}})
 	priority.level_grant.high == {"on call for an owning team"} with input as there with data.facts as facts
 	priority.level_grant.high == set() with input as changed({"actor": {"id": "dana"}}) with data.facts as facts
-}
-
-test_a_responder_may_be_critical if {
-	i := changed({"actor": {"id": "dana"}, "want": {"incident": "INC-1"}})
-	priority.level_grant.critical == {"responder in INC-1"} with input as i with data.facts as facts
-}
-
-test_nobody_else_may_be_critical if {
-	closed := changed({"actor": {"id": "dana"}, "want": {"incident": "INC-2"}})
-	priority.level_grant.critical == set() with input as closed with data.facts as facts
-	other := changed({"want": {"incident": "INC-1"}})
-	priority.level_grant.critical == set() with input as other with data.facts as facts
 }
 
 test_production_goes_first if {
