@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -11,11 +12,42 @@ import (
 // Config is the `policy:` block of the gateway's configuration.
 type Config struct {
 	Dir         string          `yaml:"dir"`          // folder with *.rego and data.json files; "": the profile decides
-	Profile     string          `yaml:"profile"`      // shipped policies to use while Dir is empty; "open" is the only one
+	Bundle      BundleConfig    `yaml:"bundle"`       // OPA bundle instead of Dir
+	CacheDir    string          `yaml:"cache_dir"`    // where the policies in force are kept for a restart; "": beside the lock table's file, or nowhere
+	Profile     string          `yaml:"profile"`      // shipped policies to use without Dir and Bundle; "open" is the only one
 	Budget      time.Duration   `yaml:"budget"`       // wall time of one evaluation; default 50ms
 	Enforcement map[string]Mode `yaml:"enforcement"`  // by policy, such as freeze or org/acme; default deny
 	MayGrant    []string        `yaml:"may_grant"`    // organisations whose own policies may grant; default none
 	DecisionLog DecisionLog     `yaml:"decision_log"` // what is remembered of decisions
+}
+
+// BundleConfig is a `bundle:` block.
+type BundleConfig struct {
+	URL           string        `yaml:"url"`             // http:, https: or file:///path of a bundle.tar.gz; "": none
+	Interval      time.Duration `yaml:"interval"`        // between two looks; default 30s
+	VerifyKeyFile string        `yaml:"verify_key_file"` // PEM public key, RSA or P-256, that bundles must be signed with; "": signatures are not asked for
+}
+
+func (c *BundleConfig) faults() []error {
+	if c.URL == "" {
+		if c.VerifyKeyFile != "" {
+			return []error{errors.New("bundle.verify_key_file needs bundle.url")}
+		}
+		return nil
+	}
+	var faults []error
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil:
+		faults = append(faults, errors.New("bundle.url is no URL"))
+	case u.Scheme == "file" && u.Host == "" && u.Path != "", (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+	default:
+		faults = append(faults, errors.New("bundle.url must be https://…, http://… or file:///path"))
+	}
+	if c.Interval < time.Second || c.Interval > 24*time.Hour {
+		faults = append(faults, fmt.Errorf("bundle.interval must be between 1s and 24h, not %s", c.Interval))
+	}
+	return faults
 }
 
 // DecisionLog is the `policy.decision_log:` block.
@@ -55,14 +87,21 @@ func (m Mode) fault() error {
 
 // DefaultConfig is the configuration of a gateway without one.
 func DefaultConfig() Config {
-	return Config{Profile: ProfileOpen, Budget: 50 * time.Millisecond, DecisionLog: DecisionLog{Entries: 1000}}
+	return Config{
+		Profile: ProfileOpen, Budget: 50 * time.Millisecond, Bundle: BundleConfig{Interval: 30 * time.Second},
+		DecisionLog: DecisionLog{Entries: 1000},
+	}
 }
 
 // Validate answers all faults joined.
 func (c *Config) Validate() error {
 	var faults []error
-	if c.Dir == "" && c.Profile != ProfileOpen {
-		faults = append(faults, fmt.Errorf("profile %q is unknown: use open, or set dir", c.Profile))
+	faults = append(faults, c.Bundle.faults()...)
+	if c.Dir != "" && c.Bundle.URL != "" {
+		faults = append(faults, errors.New("dir and bundle.url are both set: policies come from one place"))
+	}
+	if c.Dir == "" && c.Bundle.URL == "" && c.Profile != ProfileOpen {
+		faults = append(faults, fmt.Errorf("profile %q is unknown: use open, or set dir or bundle.url", c.Profile))
 	}
 	if c.Budget < time.Millisecond || c.Budget > time.Minute {
 		faults = append(faults, fmt.Errorf("budget must be between 1ms and 1m, not %s", c.Budget))

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -15,13 +16,14 @@ func faults(t *testing.T, files map[string]string, change ...func(*Config)) []Fa
 	for _, f := range change {
 		f(&cfg)
 	}
-	_, err := New(t.Context(), cfg, options())
+	s, err := readSources(os.DirFS(cfg.Dir))
+	if err == nil {
+		_, err = load(t.Context(), s, &cfg)
+	}
 	if err == nil {
 		return nil
 	}
-	var load *LoadError
-	require.ErrorAs(t, err, &load)
-	return load.Faults
+	return loadError(err).Faults
 }
 
 // Everything here is let through by rego, and most of it as an allow.

@@ -3,17 +3,13 @@ package policy
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lockgate/lockgate/core/lock"
-	"github.com/lockgate/lockgate/policies"
 )
 
 // Options are the parts an Engine is built from.
@@ -26,21 +22,14 @@ type Options struct {
 
 // Engine decides questions by rego. It is safe for concurrent use.
 type Engine struct {
-	cfg      Config
-	folder   fs.FS
-	logger   *slog.Logger
-	tracer   trace.Tracer
-	onReload func(ReloadResult)
-	metrics  *metrics
+	cfg     Config
+	live    *track
+	tracer  trace.Tracer
+	metrics *metrics
 
-	loading   sync.Mutex // one load at a time; guards attempted
-	attempted string     // digest of the sources of the last load
-
-	current atomic.Pointer[generation]
 	slots   chan struct{}
 	scratch sync.Pool // of *scratch
 	ring    *ring
-	history *history
 }
 
 // New loads the first generation. It starts nothing; Run follows changes. What
@@ -49,47 +38,44 @@ func New(ctx context.Context, cfg Config, o Options) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	folder, err := folderOf(&cfg)
-	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	e := &Engine{
-		cfg: cfg, folder: folder, logger: o.Logger, tracer: o.Tracer, onReload: o.OnReload,
-		slots: slots(), ring: newRing(cfg.DecisionLog.Entries), history: &history{},
-	}
+	e := &Engine{cfg: cfg, tracer: o.Tracer, slots: slots(), ring: newRing(cfg.DecisionLog.Entries)}
 	e.scratch.New = func() any { return &scratch{} }
 	e.metrics = newMetrics(o.Registerer, func() float64 {
-		if g := e.current.Load(); g != nil {
+		if g := e.live.current.Load(); g != nil {
 			return float64(g.memo.size())
 		}
 		return 0
 	})
-	if _, err := e.Reload(ctx); err != nil {
-		return nil, fmt.Errorf("load policies from %s: %w", cfg.source(), err)
+	var err error
+	if e.live, err = newTrack(&e.cfg, o, e.metrics.reloads); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if err := e.live.start(ctx); err != nil {
+		return nil, fmt.Errorf("load policies from %s: %w", e.live.origin, err)
 	}
 	return e, nil
 }
 
-func folderOf(cfg *Config) (fs.FS, error) {
-	if cfg.Dir == "" {
-		return policies.Open()
-	}
-	info, err := os.Stat(cfg.Dir)
+func newTrack(cfg *Config, o Options, reloads *prometheus.CounterVec) (*track, error) {
+	from, err := cfg.originOf()
 	if err != nil {
-		return nil, fmt.Errorf("dir: %w", err)
+		return nil, err
 	}
-	if !info.IsDir() {
-		return nil, fmt.Errorf("dir: %s is no folder", cfg.Dir)
+	kept, err := newCache(cfg.CacheDir, from)
+	if err != nil {
+		return nil, err
 	}
-	return os.DirFS(cfg.Dir), nil
+	return &track{cfg: cfg, origin: from, cache: kept, logger: o.Logger, reloads: reloads, onReload: o.OnReload}, nil
 }
 
-func (c *Config) source() string {
-	if c.Dir == "" {
-		return "profile " + c.Profile
-	}
-	return c.Dir
-}
+// Reload reads the policies again and puts them in force when they are well. It
+// answers false when nothing has changed since the last attempt. A *LoadError
+// leaves the last good generation in force; organisations whose files are at
+// fault fall back alone, which is no error, and Status tells.
+func (e *Engine) Reload(ctx context.Context) (bool, error) { return e.live.reload(ctx) }
+
+// Run follows where the policies come from until ctx ends.
+func (e *Engine) Run(ctx context.Context) error { return e.live.follow(ctx) }
 
 // Needs says which facts of the lock table the loaded policies read.
-func (e *Engine) Needs() lock.Needs { return e.current.Load().needs }
+func (e *Engine) Needs() lock.Needs { return e.live.current.Load().needs }

@@ -20,6 +20,8 @@ import (
 // generation is one loaded set of policies and facts. It never changes: a
 // reload makes another one.
 type generation struct {
+	standing
+
 	revision string
 	loadedAt time.Time
 	modules  []ModuleStatus
@@ -30,6 +32,7 @@ type generation struct {
 	inputs      *inputBuilder // of everything, for the decision log
 	platform    *ward
 	orgs        map[string]*ward
+	aside       map[string]*setAside // organisations whose newest files are not in force
 	needs       lock.Needs
 	memo        *memo[verdict]
 	contexts    *memo[attached]
@@ -43,18 +46,33 @@ type ward struct {
 	reads  []read        // the memo key
 	inputs *inputBuilder // what no policy reads is not built
 	facts  bool          // a read needs the lock table
+	guard  *guard        // of the organisation; nil for the platform
+	closed bool          // the organisation's package could not be loaded
 }
 
-// load makes a generation of a folder's files. Its error is a *LoadError.
+// refused says why nothing is asked of an organisation's package at all, or nil.
+func (w *ward) refused() error {
+	switch {
+	case w.closed:
+		return errClosed
+	case w.guard.isQuarantined():
+		return errQuarantined
+	}
+	return nil
+}
+
+// load makes a generation of all files. Its error is a *LoadError.
 func load(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
-	g, err := build(ctx, s, cfg)
+	g, err := build(ctx, s, cfg, nil)
 	if err != nil {
 		return nil, loadError(err)
 	}
 	return g, nil
 }
 
-func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
+// build goes through all steps of a load. Parts that are known as proven are
+// not tested again.
+func build(ctx context.Context, s *sources, cfg *Config, proven map[string]bool) (*generation, error) {
 	document, factsErr := s.facts()
 	caps := capabilities()
 	modules, err := parse(s.rego, caps)
@@ -75,12 +93,17 @@ func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
 	}
 	g := &generation{
 		revision: s.digest(settings(cfg)), facts: known, memo: newMemo[verdict](), contexts: newMemo[attached](), inputs: newInputBuilder(fields()),
-		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{},
+		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{}, aside: map[string]*setAside{},
 		modules: describe(modules), warnings: warnings(compiler, modules, cfg),
 	}
 	store := inmem.NewFromObjectWithOpts(map[string]any{"facts": document},
 		inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
-	return g, g.prepare(ctx, compiler, store, modules)
+	if err := g.prepare(ctx, compiler, store, modules); err != nil {
+		return nil, err
+	}
+	g.files = s
+	c := &candidate{generation: g, modules: modules, compiler: compiler, store: store}
+	return g, c.prove(ctx, settings(cfg), proven)
 }
 
 // settings is the part of the configuration that a decision depends on.
@@ -189,8 +212,12 @@ func (g *generation) evaluate(ctx context.Context, w *ward, v *view) (*verdict, 
 	tracker := (&topdown.EvaluatedRuleTracker{}).WithAnnotationSet(g.annotations)
 	b := newBallot(v.q.Want.Priority)
 	left := maxResultBytes
-	for _, p := range w.plans {
+	for i, p := range w.plans {
+		began := time.Now()
 		answer, err := p.eval(ctx, input.Value, rego.EvalEvaluatedRuleTracker(tracker))
+		if i > 0 && w.guard != nil {
+			w.guard.spent(time.Since(began), errors.Is(context.Cause(ctx), errBudget))
+		}
 		if err != nil {
 			return nil, err
 		}

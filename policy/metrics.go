@@ -15,6 +15,8 @@ const (
 	outcomeDeny  = "deny"
 	outcomeError = "error"
 	outcomeOK    = "ok"
+
+	outcomePartly = "partly" // without some organisations' newest files
 )
 
 // Kinds of policy errors.
@@ -24,6 +26,8 @@ const (
 	errorFacts   = "facts"
 	errorInput   = "input"
 	errorCaller  = "caller_gone"
+
+	errorQuarantine = "quarantined"
 )
 
 type metrics struct {

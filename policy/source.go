@@ -67,15 +67,9 @@ func readSources(folder fs.FS) (*sources, error) {
 }
 
 func (s *sources) add(folder fs.FS, name string) error {
-	list := &s.data
-	switch base := path.Base(name); {
-	case path.Ext(base) == ".rego":
-		list = &s.rego
-	case base == "data.json", base == "data.yaml", base == "data.yml":
-	case path.Ext(base) == ".md", path.Ext(base) == ".txt":
-		return nil
-	default:
-		return fault(name, 0, 0, "file_name", "is neither *.rego nor data.json, data.yaml or data.yml, and OPA would ignore it: rename or remove it")
+	list, err := s.listFor(name)
+	if err != nil || list == nil {
+		return err
 	}
 	text, err := fs.ReadFile(folder, name)
 	if err != nil {
@@ -83,6 +77,20 @@ func (s *sources) add(folder fs.FS, name string) error {
 	}
 	*list = append(*list, file{path: name, text: text})
 	return nil
+}
+
+// listFor answers where a file belongs, nil for a document, and an error for
+// one that OPA would ignore.
+func (s *sources) listFor(name string) (*[]file, error) {
+	switch base := path.Base(name); {
+	case path.Ext(base) == ".rego":
+		return &s.rego, nil
+	case base == "data.json", base == "data.yaml", base == "data.yml":
+		return &s.data, nil
+	case path.Ext(base) == ".md", path.Ext(base) == ".txt":
+		return nil, nil
+	}
+	return nil, fault(name, 0, 0, "file_name", "is neither *.rego nor data.json, data.yaml or data.yml, and OPA would ignore it: rename or remove it")
 }
 
 // digest names the content of the sources, together with what else decides.

@@ -17,6 +17,25 @@ type Status struct {
 	Warnings  []Fault        `json:"warnings"`
 	LastError []Fault        `json:"last_error"` // of the newest reload; empty when it went well
 	History   []ReloadResult `json:"history"`    // newest first
+	Orgs      []OrgStatus    `json:"organisations"`
+}
+
+// OrgState says how an organisation's package stands when it is not in force
+// as it is.
+type OrgState string
+
+// The states.
+const (
+	OrgLastGood    OrgState = "last_good"   // the newest files were refused, earlier ones decide
+	OrgClosed      OrgState = "closed"      // refused, and there are no earlier ones: its requests are refused
+	OrgQuarantined OrgState = "quarantined" // too slow: its requests are refused until it changes
+)
+
+// OrgStatus is one organisation whose package is not in force as it is.
+type OrgStatus struct {
+	Organisation string   `json:"organisation"`
+	State        OrgState `json:"state"`
+	Faults       []Fault  `json:"faults,omitempty"`
 }
 
 // ModuleStatus is one loaded file.
@@ -55,11 +74,13 @@ func (h *history) list() []ReloadResult {
 }
 
 // Status answers what is in force and how the last loads went.
-func (e *Engine) Status() Status {
-	g := e.current.Load()
+func (e *Engine) Status() Status { return e.live.status() }
+
+func (t *track) status() Status {
+	g := t.current.Load()
 	s := Status{
-		Source: e.cfg.source(), Revision: g.revision, LoadedAt: g.loadedAt, Modules: g.modules,
-		Warnings: append([]Fault{}, g.warnings...), LastError: []Fault{}, History: e.history.list(),
+		Source: t.origin.String(), Revision: g.revision, LoadedAt: g.loadedAt, Modules: g.modules,
+		Warnings: append([]Fault{}, g.warnings...), LastError: []Fault{}, History: t.history.list(), Orgs: g.orgStatus(),
 	}
 	if len(s.History) > 0 && !s.History[0].OK {
 		s.LastError = s.History[0].Faults
