@@ -233,7 +233,7 @@ func untar(text []byte) ([]file, error) {
 		if left -= int64(len(content)); left < 0 {
 			return nil, fmt.Errorf("it holds more than %d bytes", maxSourceBytes)
 		}
-		files = append(files, file{path: name, text: content})
+		files = append(files, newFile(name, content))
 	}
 }
 
@@ -244,13 +244,11 @@ func collect(files []file) (*sources, error) {
 		if isHidden(f.path) {
 			continue
 		}
-		list, err := s.listFor(f.path)
+		kind, err := kindOfFile(f.path)
 		if err != nil {
 			return nil, err
 		}
-		if list != nil {
-			*list = append(*list, f)
-		}
+		s.put(kind, f)
 	}
 	return s, nil
 }

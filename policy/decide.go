@@ -159,11 +159,11 @@ func (e *Engine) about(ctx context.Context, g *generation, s *scratch) (*verdict
 // whose package is slow has one slot of its own to go through first.
 func (e *Engine) within(ctx context.Context, g *generation, w *ward, v *view) (*verdict, error) {
 	if w.guard != nil {
-		held, err := w.guard.enter(ctx)
+		leave, err := w.guard.enter(ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer w.guard.leave(held)
+		defer leave()
 	}
 	select {
 	case e.slots <- struct{}{}:

@@ -57,15 +57,13 @@ func New(ctx context.Context, cfg Config, o Options) (*Engine, error) {
 }
 
 func newTrack(cfg *Config, o Options, reloads *prometheus.CounterVec) (*track, error) {
-	from, err := cfg.originOf()
-	if err != nil {
+	t := &track{cfg: cfg, logger: o.Logger, reloads: reloads, onReload: o.OnReload}
+	if err := t.open(); err != nil {
 		return nil, err
 	}
-	kept, err := newCache(cfg.CacheDir, from)
-	if err != nil {
-		return nil, err
-	}
-	return &track{cfg: cfg, origin: from, cache: kept, logger: o.Logger, reloads: reloads, onReload: o.OnReload}, nil
+	kept, err := newCache(cfg.CacheDir, t.origin)
+	t.cache = kept
+	return t, err
 }
 
 // Reload reads the policies again and puts them in force when they are well. It

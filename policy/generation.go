@@ -216,7 +216,7 @@ func (g *generation) evaluate(ctx context.Context, w *ward, v *view) (*verdict, 
 		began := time.Now()
 		answer, err := p.eval(ctx, input.Value, rego.EvalEvaluatedRuleTracker(tracker))
 		if i > 0 && w.guard != nil {
-			w.guard.spent(time.Since(began), errors.Is(context.Cause(ctx), errBudget))
+			w.guard.spent(time.Since(began), context.Cause(ctx))
 		}
 		if err != nil {
 			return nil, err

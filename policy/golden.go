@@ -95,13 +95,21 @@ func (c *candidate) goldenInput(ctx context.Context, p *plan, a asked) error {
 	if err != nil {
 		return c.goldenFault(ctx, p, a, err)
 	}
-	for i := range p.voices {
-		if said.Elem(i).Value.Compare(unindexed.Elem(i).Value) != 0 {
-			return c.placed(&p.voices[i], "rule_index", fmt.Sprintf(
-				"%s answers otherwise without OPA's rule index%s: write the rule another way and report this", p.voices[i].rule, a.where()))
-		}
+	if i := difference(said, unindexed); i >= 0 {
+		return c.placed(&p.voices[i], "rule_index", fmt.Sprintf(
+			"%s answers otherwise without OPA's rule index%s: write the rule another way and report this", p.voices[i].rule, a.where()))
 	}
 	return nil
+}
+
+// difference answers the first place where two answers differ, or -1.
+func difference(a, b *ast.Array) int {
+	for i := range a.Len() {
+		if a.Elem(i).Value.Compare(b.Elem(i).Value) != 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // goldenFault says where an evaluation failed.

@@ -46,36 +46,31 @@ func (g *guard) isQuarantined() bool {
 	return g.out
 }
 
-// enter waits for the slot when the package is slow. Whoever gets nil calls
-// leave with the answer.
-func (g *guard) enter(ctx context.Context) (held bool, err error) {
+// enter waits for the slot when the package is slow. The caller gives it back
+// with leave, whether there was one or not.
+func (g *guard) enter(ctx context.Context) (leave func(), err error) {
 	g.mu.Lock()
 	slow := time.Now().Before(g.slowUntil)
 	g.mu.Unlock()
 	if !slow {
-		return false, nil
+		return func() {}, nil
 	}
 	select {
 	case g.slot <- struct{}{}:
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return nil, ctx.Err()
 	}
+	leave = func() { <-g.slot }
 	if g.isQuarantined() { // while we waited
-		g.leave(true)
-		return false, errQuarantined
+		leave()
+		return nil, errQuarantined
 	}
-	return true, nil
+	return leave, nil
 }
 
-func (g *guard) leave(held bool) {
-	if held {
-		<-g.slot
-	}
-}
-
-// spent tells what the package's own evaluation took, and whether it was cut
-// short by the budget.
-func (g *guard) spent(took time.Duration, cut bool) {
+// spent tells what the package's own evaluation took, and why it was cut short
+// when it was.
+func (g *guard) spent(took time.Duration, cause error) {
 	if took < g.budget/slowShare {
 		return
 	}
@@ -83,7 +78,7 @@ func (g *guard) spent(took time.Duration, cut bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.slowUntil = now.Add(quarantineWindow)
-	if !cut || took < g.budget/blameShare {
+	if !errors.Is(cause, errBudget) || took < g.budget/blameShare {
 		return
 	}
 	recent := g.timeouts[:0]
@@ -99,8 +94,18 @@ func (g *guard) spent(took time.Duration, cut bool) {
 // guards gives every organisation its guard: the last generation's when its
 // files are still the same.
 func (g *generation) guards(last *generation, budget time.Duration) {
+	own := map[string]*sources{}
+	for _, f := range g.files.rego {
+		if own[f.owner] == nil {
+			own[f.owner] = &sources{}
+		}
+		own[f.owner].rego = append(own[f.owner].rego, f)
+	}
 	for org, w := range g.orgs {
-		digest := (&sources{rego: g.files.of(org)}).digest("")
+		digest := ""
+		if own[org] != nil {
+			digest = own[org].digest("")
+		}
 		w.guard = newGuard(digest, budget)
 		if last == nil {
 			continue

@@ -26,22 +26,28 @@ type origin interface {
 	String() string
 }
 
-// originOf answers the origin that the configuration names.
-func (c *Config) originOf() (origin, error) {
+// open finds the origin that the configuration names.
+func (t *track) open() (err error) {
 	switch {
-	case c.Bundle.URL != "":
-		return newBundleOrigin(c.Bundle)
-	case c.Dir != "":
-		return newFolderOrigin(c.Dir)
+	case t.cfg.Bundle.URL != "":
+		t.origin, err = newBundleOrigin(t.cfg.Bundle)
+	case t.cfg.Dir != "":
+		t.origin, err = newFolderOrigin(t.cfg.Dir)
+	default:
+		t.origin, err = newProfile(t.cfg.Profile)
 	}
-	shipped, err := policies.Open()
-	return &profile{name: c.Profile, files: shipped}, err
+	return err
 }
 
 // profile is shipped with the gateway and never changes.
 type profile struct {
 	name  string
 	files fs.FS
+}
+
+func newProfile(name string) (*profile, error) {
+	shipped, err := policies.Open()
+	return &profile{name: name, files: shipped}, err
 }
 
 func (p *profile) read(context.Context) (*sources, error) { return readSources(p.files) }
@@ -102,7 +108,10 @@ func (f *folderOrigin) follow(ctx context.Context, reload func(context.Context) 
 				return errors.New("the watch of the policy folder ended")
 			}
 			settle.Reset(settleFor)
-		case <-watcher.Errors: // such as an overflow: look for oneself
+		case _, ok := <-watcher.Errors: // such as an overflow: look for oneself
+			if !ok {
+				return errors.New("the watch of the policy folder ended")
+			}
 			settle.Reset(settleFor)
 		case <-scan.C:
 			settle.Reset(0)

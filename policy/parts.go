@@ -58,7 +58,7 @@ func onlyOrg(text []byte) string {
 func (s *sources) owners() map[string]string {
 	owner := make(map[string]string, len(s.rego))
 	for i := range s.rego {
-		owner[s.rego[i].path] = ownerOf(&s.rego[i])
+		owner[s.rego[i].path] = s.rego[i].owner
 	}
 	return owner
 }
@@ -70,7 +70,7 @@ func (s *sources) of(owner string) []file {
 	}
 	var list []file
 	for i := range s.rego {
-		if ownerOf(&s.rego[i]) == owner {
+		if s.rego[i].owner == owner {
 			list = append(list, s.rego[i])
 		}
 	}
@@ -84,7 +84,7 @@ func (s *sources) instead(org string, files []file) (*sources, bool) {
 	out := &sources{data: s.data}
 	taken := map[string]bool{}
 	for i := range s.rego {
-		if ownerOf(&s.rego[i]) != org {
+		if s.rego[i].owner != org {
 			out.rego = append(out.rego, s.rego[i])
 			taken[s.rego[i].path] = true
 		}
@@ -104,7 +104,7 @@ func (s *sources) instead(org string, files []file) (*sources, bool) {
 func (s *sources) digests(settings string) map[string]string {
 	parts := map[string]*sources{thePlatform: {data: s.data}}
 	for i := range s.rego {
-		owner := ownerOf(&s.rego[i])
+		owner := s.rego[i].owner
 		if parts[owner] == nil {
 			parts[owner] = &sources{}
 		}

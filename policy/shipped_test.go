@@ -40,7 +40,7 @@ func shippedModules(t *testing.T, below string) map[string]*ast.Module {
 }
 
 // testsOf answers how tests fail, and how many there are.
-func testsOf(t *testing.T, modules map[string]*ast.Module) (failed error, ran int) {
+func testsOf(t *testing.T, modules map[string]*ast.Module) (ran int, failed error) {
 	t.Helper()
 	for _, m := range modules {
 		for _, r := range m.Rules {
@@ -49,11 +49,11 @@ func testsOf(t *testing.T, modules map[string]*ast.Module) (failed error, ran in
 			}
 		}
 	}
-	return runTests(t.Context(), modules, inmem.NewFromObject(map[string]any{"facts": map[string]any{}})), ran
+	return ran, runTests(t.Context(), modules, inmem.NewFromObject(map[string]any{"facts": map[string]any{}}))
 }
 
 func TestShipped_testsPass(t *testing.T) {
-	failed, ran := testsOf(t, shippedModules(t, "lockgate"))
+	ran, failed := testsOf(t, shippedModules(t, "lockgate"))
 	require.NoError(t, failed)
 	require.Greater(t, ran, 50)
 }
@@ -88,7 +88,7 @@ func TestShipped_everyDeletedRuleIsNoticed(t *testing.T) {
 				mutant[n] = m.Copy()
 			}
 			mutant[name].Rules = slices.Delete(mutant[name].Rules, i, i+1)
-			if failed, _ := testsOf(t, mutant); failed == nil {
+			if _, failed := testsOf(t, mutant); failed == nil {
 				survivors = append(survivors, fmt.Sprintf("%s: %s", rule.Location, rule.Head))
 			}
 		}
