@@ -55,6 +55,7 @@ func (b *bundleOrigin) String() string { return b.url.Redacted() }
 func (b *bundleOrigin) read(ctx context.Context) (*sources, error) {
 	text, etag, err := b.fetch(ctx)
 	if err != nil {
+		b.etag = "" // the next answer is loaded even if it is the same, and clears the error
 		return nil, fmt.Errorf("read bundle %s: %w", b, err)
 	}
 	if text == nil {

@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Dir         string          `yaml:"dir"`          // folder with *.rego and data.json files; "": the profile decides
 	Bundle      BundleConfig    `yaml:"bundle"`       // OPA bundle instead of Dir
+	Shadow      ShadowConfig    `yaml:"shadow"`       // candidate policies that are asked too and never obeyed
 	CacheDir    string          `yaml:"cache_dir"`    // where the policies in force are kept for a restart; "": beside the lock table's file, or nowhere
 	Profile     string          `yaml:"profile"`      // shipped policies to use without Dir and Bundle; "open" is the only one
 	Budget      time.Duration   `yaml:"budget"`       // wall time of one evaluation; default 50ms
@@ -46,6 +47,25 @@ func (c *BundleConfig) faults() []error {
 	}
 	if c.Interval < time.Second || c.Interval > 24*time.Hour {
 		faults = append(faults, fmt.Errorf("bundle.interval must be between 1s and 24h, not %s", c.Interval))
+	}
+	return faults
+}
+
+// ShadowConfig is the `policy.shadow:` block. With neither there is no shadow.
+type ShadowConfig struct {
+	Dir    string       `yaml:"dir"`    // folder of the candidate
+	Bundle BundleConfig `yaml:"bundle"` // bundle of the candidate
+}
+
+func (c *ShadowConfig) on() bool { return c.Dir != "" || c.Bundle.URL != "" }
+
+func (c *ShadowConfig) faults() []error {
+	var faults []error
+	for _, err := range c.Bundle.faults() {
+		faults = append(faults, fmt.Errorf("shadow.%w", err))
+	}
+	if c.Dir != "" && c.Bundle.URL != "" {
+		faults = append(faults, errors.New("shadow.dir and shadow.bundle.url are both set: a candidate comes from one place"))
 	}
 	return faults
 }
@@ -89,6 +109,7 @@ func (m Mode) fault() error {
 func DefaultConfig() Config {
 	return Config{
 		Profile: ProfileOpen, Budget: 50 * time.Millisecond, Bundle: BundleConfig{Interval: 30 * time.Second},
+		Shadow:      ShadowConfig{Bundle: BundleConfig{Interval: 30 * time.Second}},
 		DecisionLog: DecisionLog{Entries: 1000},
 	}
 }
@@ -96,7 +117,7 @@ func DefaultConfig() Config {
 // Validate answers all faults joined.
 func (c *Config) Validate() error {
 	var faults []error
-	faults = append(faults, c.Bundle.faults()...)
+	faults = append(append(faults, c.Bundle.faults()...), c.Shadow.faults()...)
 	if c.Dir != "" && c.Bundle.URL != "" {
 		faults = append(faults, errors.New("dir and bundle.url are both set: policies come from one place"))
 	}

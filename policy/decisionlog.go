@@ -24,6 +24,7 @@ type entry struct {
 	allow      bool
 	err        error
 	trace      trace.TraceID
+	shadow     *shadowed // of a candidate; nil for what was enforced
 }
 
 // ring keeps the newest decisions.
@@ -61,6 +62,9 @@ func (r *ring) get(id string) (entry, bool) {
 	}
 	return r.entries[i], true
 }
+
+// log keeps one decision for those who ask about it.
+func (e *Engine) log(en *entry) { e.ring.add(en) }
 
 // newest answers copies, newest first, of at most limit entries that match and
 // are older than the entry named before; "" is all. It answers false when that
@@ -169,6 +173,9 @@ type event struct {
 	Allow       bool                      `json:"allow"`
 	Error       string                    `json:"error,omitempty"`
 	Masked      []string                  `json:"masked"`
+	Shadow      bool                      `json:"shadow,omitempty"`    // a candidate said it, and it was not enforced
+	ShadowOf    string                    `json:"shadow_of,omitempty"` // the decision that was
+	Change      Change                    `json:"change,omitempty"`    // from that one to this
 }
 
 type bundleRevision struct {
@@ -188,6 +195,9 @@ func (en *entry) event() json.RawMessage {
 	}
 	if en.trace.IsValid() {
 		ev.TraceID = en.trace.String()
+	}
+	if en.shadow != nil {
+		ev.Shadow, ev.ShadowOf, ev.Change = true, en.shadow.of, en.shadow.change
 	}
 	if en.err != nil {
 		ev.Error = en.err.Error()

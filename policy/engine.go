@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -24,6 +25,7 @@ type Options struct {
 type Engine struct {
 	cfg     Config
 	live    *track
+	shadow  *shadow // nil: there is no candidate
 	tracer  trace.Tracer
 	metrics *metrics
 
@@ -53,6 +55,11 @@ func New(ctx context.Context, cfg Config, o Options) (*Engine, error) {
 	if err := e.live.start(ctx); err != nil {
 		return nil, fmt.Errorf("load policies from %s: %w", e.live.origin, err)
 	}
+	if cfg.Shadow.on() {
+		if e.shadow, err = newShadow(ctx, &e.cfg, o, e.metrics); err != nil {
+			return nil, fmt.Errorf("policy: shadow.%w", err)
+		}
+	}
 	return e, nil
 }
 
@@ -72,8 +79,34 @@ func newTrack(cfg *Config, o Options, reloads *prometheus.CounterVec) (*track, e
 // fault fall back alone, which is no error, and Status tells.
 func (e *Engine) Reload(ctx context.Context) (bool, error) { return e.live.reload(ctx) }
 
-// Run follows where the policies come from until ctx ends.
-func (e *Engine) Run(ctx context.Context) error { return e.live.follow(ctx) }
+// Run follows where the policies come from, and asks the candidate, until ctx
+// ends.
+func (e *Engine) Run(ctx context.Context) error {
+	jobs := []func(context.Context) error{e.live.follow}
+	if e.shadow != nil {
+		jobs = append(jobs, e.shadow.track.follow, e.try)
+	}
+	return together(ctx, jobs)
+}
+
+// together runs jobs until ctx ends or one of them fails.
+func together(ctx context.Context, jobs []func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	faults := make([]error, len(jobs))
+	var running sync.WaitGroup
+	for i, job := range jobs {
+		running.Go(func() {
+			defer cancel()
+			faults[i] = job(ctx)
+		})
+	}
+	running.Wait()
+	return errors.Join(faults...)
+}
 
 // Needs says which facts of the lock table the loaded policies read.
-func (e *Engine) Needs() lock.Needs { return e.live.current.Load().needs }
+func (e *Engine) Needs() lock.Needs {
+	n, candidate := e.live.current.Load().needs, e.shadow.needs()
+	return lock.Needs{Lock: n.Lock || candidate.Lock, Queue: n.Queue || candidate.Queue}
+}

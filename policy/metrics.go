@@ -35,6 +35,10 @@ type metrics struct {
 	decisions map[lock.Action]outcomes
 	reloads   *prometheus.CounterVec
 	errors    *prometheus.CounterVec
+
+	shadowReloads *prometheus.CounterVec
+	shadowChanges *prometheus.CounterVec
+	shadowDropped prometheus.Counter
 }
 
 type outcomes struct {
@@ -67,6 +71,15 @@ func newMetrics(reg prometheus.Registerer, memoSize func() float64) *metrics {
 			Name: "lockgate_policy_errors_total", Help: "Questions that policy could not answer, by kind.",
 		}, []string{"kind"}),
 	}
+	m.shadowReloads = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "lockgate_policy_shadow_reloads_total", Help: "Loads of the shadow policies, by outcome.",
+	}, []string{"outcome"})
+	m.shadowChanges = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "lockgate_policy_shadow_decisions_total", Help: "Decisions that the shadow policies were asked about too, by what they would change.",
+	}, []string{"change"})
+	m.shadowDropped = f.NewCounter(prometheus.CounterOpts{
+		Name: "lockgate_policy_shadow_dropped_total", Help: "Decisions that the shadow policies were not asked about, because they were behind.",
+	})
 	for a := lock.ActAcquire; a <= lock.ActAdmin; a++ {
 		m.decisions[a] = outcomes{
 			allow:  decisions.WithLabelValues(a.String(), outcomeAllow),

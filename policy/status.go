@@ -18,6 +18,7 @@ type Status struct {
 	LastError []Fault        `json:"last_error"` // of the newest reload; empty when it went well
 	History   []ReloadResult `json:"history"`    // newest first
 	Orgs      []OrgStatus    `json:"organisations"`
+	Shadow    *Status        `json:"shadow,omitempty"` // the candidate; nil when there is none
 }
 
 // OrgState says how an organisation's package stands when it is not in force
@@ -74,17 +75,26 @@ func (h *history) list() []ReloadResult {
 }
 
 // Status answers what is in force and how the last loads went.
-func (e *Engine) Status() Status { return e.live.status() }
+func (e *Engine) Status() Status {
+	s := e.live.status()
+	if e.shadow != nil {
+		candidate := e.shadow.track.status()
+		s.Shadow = &candidate
+	}
+	return s
+}
 
 func (t *track) status() Status {
-	g := t.current.Load()
-	s := Status{
-		Source: t.origin.String(), Revision: g.revision, LoadedAt: g.loadedAt, Modules: g.modules,
-		Warnings: append([]Fault{}, g.warnings...), LastError: []Fault{}, History: t.history.list(), Orgs: g.orgStatus(),
-	}
+	s := Status{Source: t.origin.String(), LastError: []Fault{}, History: t.history.list()}
 	if len(s.History) > 0 && !s.History[0].OK {
 		s.LastError = s.History[0].Faults
 	}
+	g := t.current.Load()
+	if g == nil {
+		return s
+	}
+	s.Revision, s.LoadedAt, s.Modules, s.Orgs = g.revision, g.loadedAt, g.modules, g.orgStatus()
+	s.Warnings = append([]Fault{}, g.warnings...)
 	return s
 }
 

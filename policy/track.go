@@ -21,6 +21,8 @@ type track struct {
 	onReload func(ReloadResult) // may be nil
 	history  history
 
+	mayBeEmpty bool // nothing is wrong with having no policies at all
+
 	loading   sync.Mutex // one load at a time; guards the rest but current
 	attempted string     // digest of the sources of the last load
 	current   atomic.Pointer[generation]
@@ -110,12 +112,14 @@ func (t *track) enforce(ctx context.Context, s *sources, last standing) error {
 }
 
 func (t *track) reject(ctx context.Context, err error) error {
-	g := t.current.Load()
-	if g == nil {
+	r := ReloadResult{At: time.Now().UTC(), Faults: loadError(err).Faults}
+	switch g := t.current.Load(); {
+	case g != nil:
+		r.Revision = g.revision
+	case !t.mayBeEmpty:
 		return err // at start there is nothing to fall back to
 	}
-	r := ReloadResult{At: time.Now().UTC(), Revision: g.revision, Faults: loadError(err).Faults}
-	if last := t.history.list()[0]; sameFaults(last.Faults, r.Faults) {
+	if last := t.history.list(); len(last) > 0 && sameFaults(last[0].Faults, r.Faults) {
 		return err // the origin is as unreadable as it was
 	}
 	t.reloads.WithLabelValues(outcomeError).Inc()
