@@ -72,7 +72,49 @@ func (c *ShadowConfig) faults() []error {
 
 // DecisionLog is the `policy.decision_log:` block.
 type DecisionLog struct {
-	Entries int `yaml:"entries"` // decisions kept in memory for /v1/decisions; default 1000
+	Entries int       `yaml:"entries"` // decisions kept in memory for /v1/decisions; default 1000
+	Mask    []string  `yaml:"mask"`    // JSON pointers into the events of what nobody may read; default /input/subject/claims
+	File    LogFile   `yaml:"file"`    // JSON lines on disk
+	Upload  LogUpload `yaml:"upload"`  // a server that takes OPA's decision logs
+}
+
+// LogFile is the `policy.decision_log.file:` block.
+type LogFile struct {
+	Path  string `yaml:"path"`   // "": none
+	MaxMB int    `yaml:"max_mb"` // size at which a new file begins; default 100
+	Keep  int    `yaml:"keep"`   // full files that stay beside it, as PATH.1 and so on; default 5
+}
+
+// LogUpload is the `policy.decision_log.upload:` block.
+type LogUpload struct {
+	URL      string        `yaml:"url"`      // where gzipped JSON arrays are posted; "": nowhere
+	Interval time.Duration `yaml:"interval"` // between two uploads, if there are few; default 5s
+}
+
+func (c *DecisionLog) faults() []error {
+	var faults []error
+	if c.Entries < 1 || c.Entries > 1_000_000 {
+		faults = append(faults, fmt.Errorf("decision_log.entries must be between 1 and 1000000, not %d", c.Entries))
+	}
+	if _, err := readMasks(c.Mask); err != nil {
+		faults = append(faults, err)
+	}
+	if c.File.Path != "" && (c.File.MaxMB < 1 || c.File.MaxMB > 1<<20) {
+		faults = append(faults, fmt.Errorf("decision_log.file.max_mb must be between 1 and 1048576, not %d", c.File.MaxMB))
+	}
+	if c.File.Path != "" && (c.File.Keep < 1 || c.File.Keep > 1000) {
+		faults = append(faults, fmt.Errorf("decision_log.file.keep must be between 1 and 1000, not %d", c.File.Keep))
+	}
+	if c.Upload.URL == "" {
+		return faults
+	}
+	if u, err := url.Parse(c.Upload.URL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		faults = append(faults, errors.New("decision_log.upload.url must be https://… or http://…"))
+	}
+	if c.Upload.Interval < 100*time.Millisecond || c.Upload.Interval > time.Hour {
+		faults = append(faults, fmt.Errorf("decision_log.upload.interval must be between 100ms and 1h, not %s", c.Upload.Interval))
+	}
+	return faults
 }
 
 // ProfileOpen grants everything within limits.
@@ -109,8 +151,11 @@ func (m Mode) fault() error {
 func DefaultConfig() Config {
 	return Config{
 		Profile: ProfileOpen, Budget: 50 * time.Millisecond, Bundle: BundleConfig{Interval: 30 * time.Second},
-		Shadow:      ShadowConfig{Bundle: BundleConfig{Interval: 30 * time.Second}},
-		DecisionLog: DecisionLog{Entries: 1000},
+		Shadow: ShadowConfig{Bundle: BundleConfig{Interval: 30 * time.Second}},
+		DecisionLog: DecisionLog{
+			Entries: 1000, Mask: []string{"/input/subject/claims"},
+			File: LogFile{MaxMB: 100, Keep: 5}, Upload: LogUpload{Interval: 5 * time.Second},
+		},
 	}
 }
 
@@ -127,9 +172,7 @@ func (c *Config) Validate() error {
 	if c.Budget < time.Millisecond || c.Budget > time.Minute {
 		faults = append(faults, fmt.Errorf("budget must be between 1ms and 1m, not %s", c.Budget))
 	}
-	if c.DecisionLog.Entries < 1 || c.DecisionLog.Entries > 1_000_000 {
-		faults = append(faults, fmt.Errorf("decision_log.entries must be between 1 and 1000000, not %d", c.DecisionLog.Entries))
-	}
+	faults = append(faults, c.DecisionLog.faults()...)
 	for name, mode := range c.Enforcement {
 		if err := mode.fault(); err != nil {
 			faults = append(faults, fmt.Errorf("enforcement.%s: %w", name, err))

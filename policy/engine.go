@@ -32,6 +32,7 @@ type Engine struct {
 	slots   chan struct{}
 	scratch sync.Pool // of *scratch
 	ring    *ring
+	drain   *drain
 }
 
 // New loads the first generation. It starts nothing; Run follows changes. What
@@ -48,7 +49,11 @@ func New(ctx context.Context, cfg Config, o Options) (*Engine, error) {
 		}
 		return 0
 	})
-	var err error
+	hidden, err := readMasks(cfg.DecisionLog.Mask)
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	e.drain = newDrain(&e.cfg.DecisionLog, hidden, o.Logger, e.metrics.logLost)
 	if e.live, err = newTrack(&e.cfg, o, e.metrics.reloads); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
@@ -79,12 +84,15 @@ func newTrack(cfg *Config, o Options, reloads *prometheus.CounterVec) (*track, e
 // fault fall back alone, which is no error, and Status tells.
 func (e *Engine) Reload(ctx context.Context) (bool, error) { return e.live.reload(ctx) }
 
-// Run follows where the policies come from, and asks the candidate, until ctx
-// ends.
+// Run follows where the policies come from, asks the candidate and writes
+// the decision log, until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
 	jobs := []func(context.Context) error{e.live.follow}
 	if e.shadow != nil {
 		jobs = append(jobs, e.shadow.track.follow, e.try)
+	}
+	if len(e.drain.sinks) > 0 {
+		jobs = append(jobs, e.drain.run)
 	}
 	return together(ctx, jobs)
 }

@@ -22,10 +22,11 @@ import (
 type generation struct {
 	standing
 
-	revision string
-	loadedAt time.Time
-	modules  []ModuleStatus
-	warnings []Fault
+	revision      string
+	factsRevision string
+	loadedAt      time.Time
+	modules       []ModuleStatus
+	warnings      []Fault
 
 	annotations *ast.AnnotationSet
 	facts       *facts
@@ -92,7 +93,7 @@ func build(ctx context.Context, s *sources, cfg *Config, proven map[string]bool)
 		return nil, err
 	}
 	g := &generation{
-		revision: s.digest(settings(cfg)), facts: known, memo: newMemo[verdict](), contexts: newMemo[attached](), inputs: newInputBuilder(fields()),
+		revision: s.digest(settings(cfg)), factsRevision: (&sources{data: s.data}).digest(""), facts: known, memo: newMemo[verdict](), contexts: newMemo[attached](), inputs: newInputBuilder(fields()),
 		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{}, aside: map[string]*setAside{},
 		modules: describe(modules), warnings: warnings(compiler, modules, cfg),
 	}

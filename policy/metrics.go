@@ -36,6 +36,7 @@ type metrics struct {
 	reloads   *prometheus.CounterVec
 	errors    *prometheus.CounterVec
 
+	logLost       *prometheus.CounterVec
 	shadowReloads *prometheus.CounterVec
 	shadowChanges *prometheus.CounterVec
 	shadowDropped prometheus.Counter
@@ -71,6 +72,9 @@ func newMetrics(reg prometheus.Registerer, memoSize func() float64) *metrics {
 			Name: "lockgate_policy_errors_total", Help: "Questions that policy could not answer, by kind.",
 		}, []string{"kind"}),
 	}
+	m.logLost = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "lockgate_policy_log_lost_total", Help: "Decision log events that could not be written, by sink.",
+	}, []string{"sink"})
 	m.shadowReloads = f.NewCounterVec(prometheus.CounterOpts{
 		Name: "lockgate_policy_shadow_reloads_total", Help: "Loads of the shadow policies, by outcome.",
 	}, []string{"outcome"})
