@@ -70,7 +70,7 @@ type store interface {
 func (a *App) build(ctx context.Context, s store, build wire.Build) error {
 	registry := newRegistry(build)
 	tracer := a.tracing.provider.Tracer("github.com/lockgate/lockgate")
-	engine, err := policy.New(ctx, a.cfg.Policy, policy.Options{Logger: a.logger, Tracer: tracer, Registerer: registry})
+	engine, err := policy.New(ctx, a.cfg.policies(), policy.Options{Logger: a.logger, Tracer: tracer, Registerer: registry})
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,12 @@ func (a *App) build(ctx context.Context, s store, build wire.Build) error {
 	}
 	health := &healthView{}
 	view := policyView{engine}
+	contract, err := policy.ContractDocument()
+	if err != nil {
+		return err
+	}
 	a.server, err = gateway.New(a.cfg.door(), gateway.Options{ //nolint:contextcheck // routes take the context of their call
-		Orchestrator: orch, Policies: view, Decisions: view, Health: health, Logger: a.logger,
+		Orchestrator: orch, Policies: view, PolicyContract: contract, Decisions: view, Health: health, Logger: a.logger,
 		TracerProvider: a.tracing.provider, Propagator: a.tracing.propagator,
 		Registerer: registry, Gatherer: registry, Build: build,
 		Mounts: []func(gateway.Routes){terraform.New(orch, a.logger).Mount},

@@ -49,8 +49,10 @@ func (s *Server) addRoutes() {
 		"/":             s.welcome,
 		"/openapi.json": s.document,
 		"/livez":        s.live,
-		"/readyz":       s.ready,
-		"/healthz":      s.healthy,
+		"/.well-known/lockgate-policy-contract.json": s.policyContract,
+
+		"/readyz":  s.ready,
+		"/healthz": s.healthy,
 	} {
 		s.add(http.MethodGet, path, handler)
 	}

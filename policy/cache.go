@@ -23,9 +23,10 @@ type cache struct {
 	path string
 }
 
-// newCache answers the cache of an origin, or nil without a folder.
+// newCache answers the cache of an origin, or nil without a folder and for what
+// is shipped.
 func newCache(dir string, from origin) (*cache, error) {
-	if dir == "" {
+	if _, shipped := from.(*profile); shipped || dir == "" {
 		return nil, nil //nolint:nilnil // keeping nothing is a setting
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -294,6 +294,10 @@ obligation contains {"type": "both"}
 obligation contains {"type": "b"} if input.resource.path == "b"
 
 deadlock_action contains "revoke" if input.resource.path == "a"
+
+preempt_below contains 500
+
+preempt_below contains 450 if input.resource.path == "b"
 `})
 	q := question()
 	q.Resources = []lock.Resource{{Key: "acme/infra/a/default/"}, {Key: "acme/infra/b/default/"}}
@@ -302,6 +306,7 @@ deadlock_action contains "revoke" if input.resource.path == "a"
 	want := lock.Decision{
 		Allow: true, Priority: lock.Normal, Value: 430, DeadlockAction: "cancel_wait",
 		Limits:      lock.Limits{TTL: time.Minute, Wait: &wait, Queue: &queue},
+		Preempt:     lock.Preempt{Allowed: true, Below: 450, Grace: time.Minute},
 		Obligations: []map[string]any{{"type": "both"}, {"type": "b"}},
 		Summary:     lock.Summary{ID: d.ID, Revision: d.Revision, Reasons: []lock.Reason{}, Warnings: []lock.Reason{{Policy: "p", Code: "c", Msg: "m"}}},
 	}

@@ -131,7 +131,7 @@ func (t *trial) changeTo(d *lock.Decision, err error) Change {
 		return ChangeNone
 	case live.Priority != d.Priority, live.Value != d.Value:
 		return ChangePriority
-	case !reflect.DeepEqual(live.Limits, d.Limits), live.Preemptible != d.Preemptible,
+	case !reflect.DeepEqual(live.Limits, d.Limits), live.Preempt != d.Preempt, live.Preemptible != d.Preemptible,
 		live.DeadlockAction != d.DeadlockAction, !reflect.DeepEqual(live.Obligations, d.Obligations):
 		return ChangeTerms
 	}
