@@ -75,7 +75,7 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 // build puts the parts on top of the store together.
 func (a *App) build(ctx context.Context, s *backend.Store, registry *prometheus.Registry, build wire.Build) error {
 	tracer := a.tracing.provider.Tracer("github.com/lockgate/lockgate")
-	engine, err := policy.New(ctx, a.cfg.Policy, policy.Options{
+	engine, err := policy.New(ctx, a.cfg.policies(), policy.Options{
 		Logger: a.logger, Tracer: tracer, Registerer: registry, OnReload: a.announcer.reloaded,
 	})
 	if _, missing := os.Stat(a.cfg.Policy.Dir); err != nil && a.cfg.Policy.Dir != "" && errors.Is(missing, fs.ErrNotExist) {
@@ -94,8 +94,12 @@ func (a *App) build(ctx context.Context, s *backend.Store, registry *prometheus.
 	a.announce = orch.Announce
 	health := &healthView{}
 	view := policyView{engine}
+	contract, err := policy.ContractDocument()
+	if err != nil {
+		return err
+	}
 	a.server, err = gateway.New(a.cfg.door(), gateway.Options{ //nolint:contextcheck // routes take the context of their call
-		Orchestrator: orch, Policies: view, Decisions: view, Health: health, Logger: a.logger,
+		Orchestrator: orch, Policies: view, PolicyContract: contract, Decisions: view, Health: health, Logger: a.logger,
 		TracerProvider: a.tracing.provider, Propagator: a.tracing.propagator,
 		Registerer: registry, Gatherer: registry, Build: build, Node: nodeName(),
 		Mounts: []func(gateway.Routes){terraform.New(orch, a.logger).Mount},

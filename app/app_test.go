@@ -117,6 +117,9 @@ func TestApp_servesALockAndStops(t *testing.T) {
 	code, body = r.call(t, http.MethodGet, "/v1/decisions?cursor=xx", "")
 	require.Equal(t, http.StatusUnprocessableEntity, code, body)
 	require.Contains(t, body, `"pointer":"cursor"`)
+	code, body = r.call(t, http.MethodGet, "/.well-known/lockgate-policy-contract.json", "")
+	require.Equal(t, http.StatusOK, code, body)
+	require.Contains(t, body, `"contract":"lockgate/v1"`)
 
 	r.stop()
 	require.NoError(t, <-r.ended)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -129,6 +130,17 @@ func DefaultConfig() Config {
 // door is the part of the configuration that the HTTP door obeys.
 func (c *Config) door() gateway.Config {
 	return gateway.Config{HTTP: c.HTTP, Auth: c.Auth, RateLimit: c.RateLimit}
+}
+
+// policies is the policy block with a place for the last good bundle: beside the
+// lock table's file, where there is one.
+func (c *Config) policies() policy.Config {
+	out := c.Policy
+	file, found := strings.CutPrefix(c.Backend.URL, "file:")
+	if found && out.CacheDir == "" && out.Bundle.URL != "" {
+		out.CacheDir = filepath.Dir(strings.TrimPrefix(file, "//"))
+	}
+	return out
 }
 
 // rules are the settings that every store obeys.

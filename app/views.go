@@ -37,6 +37,13 @@ func (v policyView) Policies() wire.PolicySet {
 	if len(s.LastError) > 0 {
 		set.LastError = new(presentFault(&s.LastError[0], s.History[0].At))
 	}
+	for i := range s.Orgs {
+		o := &s.Orgs[i]
+		set.Organisations = append(set.Organisations, wire.PolicyOrg{Name: o.Organisation, State: string(o.State), Error: reloadError(o.Faults)})
+	}
+	if s.Shadow != nil {
+		set.Shadow = &wire.PolicyShadow{Source: s.Shadow.Source, Revision: s.Shadow.Revision, Error: reloadError(s.Shadow.LastError)}
+	}
 	return set
 }
 

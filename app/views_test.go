@@ -20,6 +20,18 @@ func TestSubjectOf_isTheSameForOneResourceAndSeveral(t *testing.T) {
 	}
 }
 
+func TestPolicies_bundlesAreKeptBesideTheLockTable(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Backend.URL = "file:/var/lib/lockgate/locks.db"
+	require.Empty(t, cfg.policies().CacheDir)
+	cfg.Policy.Bundle.URL = "https://example.org/b.tar.gz"
+	require.Equal(t, "/var/lib/lockgate", cfg.policies().CacheDir)
+	cfg.Policy.CacheDir = "/elsewhere"
+	require.Equal(t, "/elsewhere", cfg.policies().CacheDir)
+	cfg.Policy.CacheDir, cfg.Backend.URL = "", "memory:"
+	require.Empty(t, cfg.policies().CacheDir)
+}
+
 func TestRules_comeFromQueueAndEvents(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Events.Retention, cfg.Queue.OfferTimeout = time.Hour, 7*time.Second

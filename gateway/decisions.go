@@ -125,6 +125,7 @@ func presentDecision(d *lock.Decision) *wire.Decision {
 		Reasons: reasons(d.Reasons), Warnings: reasons(d.Warnings),
 		Priority: d.Priority.String(), Value: d.Value,
 		Limits:      wire.DecisionLimits{Wait: (*wire.Duration)(d.Limits.Wait), Queue: d.Limits.Queue},
+		Preempt:     wire.Preempt{Allowed: d.Preempt.Allowed, Below: d.Preempt.Below, Grace: wire.Duration(d.Preempt.Grace)},
 		Preemptible: d.Preemptible, DeadlockAction: d.DeadlockAction, Obligations: d.Obligations,
 	}
 	if d.Limits.TTL > 0 {
@@ -216,5 +217,14 @@ func (s *Server) listPolicies(c echo.Context) error {
 	}
 	set := s.parts.Policies.Policies()
 	set.Items, set.Warnings, set.Reloads = list(set.Items), list(set.Warnings), list(set.Reloads)
+	set.Organisations = list(set.Organisations)
 	return writeJSON(c, http.StatusOK, &set)
+}
+
+// policyContract is GET /.well-known/lockgate-policy-contract.json.
+func (s *Server) policyContract(c echo.Context) error {
+	if len(s.parts.PolicyContract) == 0 {
+		return &problemError{code: wire.CodeNotFound, detail: "this gateway publishes no policy contract"}
+	}
+	return c.JSONBlob(http.StatusOK, s.parts.PolicyContract)
 }

@@ -115,6 +115,15 @@ func TestPolicies_areListed(t *testing.T) {
 	r.do("GET", "/v1/policies", nil).into(&set)
 	require.Equal(t, "open.rego", set.Items[0].Path)
 	require.Equal(t, 3, set.LastError.Line)
+	require.Equal(t, "last_good", set.Organisations[0].State)
+	require.Equal(t, "r2", set.Shadow.Revision)
+}
+
+func TestPolicyContract_isForEverybody(t *testing.T) {
+	r := start(t)
+	var contract map[string]any
+	r.as("Authorization", "").do("GET", "/.well-known/lockgate-policy-contract.json", nil).into(&contract)
+	require.Equal(t, "lockgate/v1", contract["contract"])
 }
 
 func TestDecisions_takeTheBodyOfAnAcquire(t *testing.T) {

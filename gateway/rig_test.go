@@ -92,6 +92,9 @@ func (s *shelf) Policies() wire.PolicySet {
 		Items:     []wire.PolicyModule{{Path: "open.rego", Package: "lockgate.policy.open"}},
 		LastError: &wire.PolicyFault{Message: "rego_parse_error", File: "x.rego", Line: 3, Column: 1},
 		Reloads:   []wire.PolicyReload{{Error: "rego_parse_error"}},
+
+		Organisations: []wire.PolicyOrg{{Name: "acme", State: "last_good", Error: "acme.rego:3:1: deny must be a set"}},
+		Shadow:        &wire.PolicyShadow{Source: "/candidate", Revision: "r2"},
 	}
 }
 
@@ -221,6 +224,7 @@ func assemble(tb testing.TB, adjust ...func(*setup)) (*rig, *setup) {
 	})
 	require.NoError(tb, err)
 	o := s.options
+	o.PolicyContract = json.RawMessage(`{"contract":"lockgate/v1","rules":{},"input":{},"output":{}}`)
 	o.Orchestrator, o.Policies, o.Decisions, o.Health = r.orch, r.shelf, r.shelf, r.shelf
 	o.Registerer, o.Gatherer, o.Build = r.registry, r.registry, wire.Build{Version: "v0", Go: "go1"}
 	if o.Logger == nil {

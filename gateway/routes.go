@@ -48,6 +48,7 @@ func (s *Server) addRoutes() {
 	for path, handler := range map[string]echo.HandlerFunc{
 		"/":             s.welcome,
 		"/openapi.json": s.document,
+		"/.well-known/lockgate-policy-contract.json": s.policyContract,
 	} {
 		s.add(http.MethodGet, path, handler)
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,7 @@ import (
 type Options struct {
 	Orchestrator   *orchestrator.Orchestrator
 	Policies       Policies
+	PolicyContract json.RawMessage // what policies are written against, for their authors' tools
 	Decisions      Decisions
 	Health         Health
 	Logger         *slog.Logger

@@ -60,7 +60,7 @@ func BenchmarkDecide_hitParallel(b *testing.B) {
 func BenchmarkDecide_miss(b *testing.B) {
 	for name, e := range map[string]*Engine{"open": openEngine(b), "shipped": engine(b, shippedFiles(b))} {
 		b.Run(name, func(b *testing.B) {
-			g := e.current.Load()
+			g := e.live.current.Load()
 			q, v, n := question(), &view{}, 0
 			b.ReportAllocs()
 			for b.Loop() {
@@ -90,7 +90,7 @@ func BenchmarkFloor(b *testing.B) {
 
 func BenchmarkInput(b *testing.B) {
 	e := openEngine(b)
-	g := e.current.Load()
+	g := e.live.current.Load()
 	q, v := question(), &view{}
 	b.ReportAllocs()
 	for b.Loop() {

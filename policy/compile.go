@@ -9,8 +9,9 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// maxCompileErrors bounds how many faults one load reports.
-const maxCompileErrors = 50
+// maxCompileErrors bounds how many faults one load finds: enough that those of
+// one organisation do not hide another's.
+const maxCompileErrors = 1000
 
 // capabilities are the builtins that policies may call: those whose answer is a
 // pure function of their arguments and whose cost a deadline can stop.

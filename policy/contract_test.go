@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -15,13 +16,14 @@ func faults(t *testing.T, files map[string]string, change ...func(*Config)) []Fa
 	for _, f := range change {
 		f(&cfg)
 	}
-	_, err := New(t.Context(), cfg, options())
+	s, err := readSources(os.DirFS(cfg.Dir))
+	if err == nil {
+		_, err = load(t.Context(), s, &cfg)
+	}
 	if err == nil {
 		return nil
 	}
-	var load *LoadError
-	require.ErrorAs(t, err, &load)
-	return load.Faults
+	return loadError(err).Faults
 }
 
 // Everything here is let through by rego, and most of it as an allow.
@@ -56,6 +58,17 @@ func TestNew_refusesWhatAuthorsDoNotMean(t *testing.T) {
 		"unknown action, in":       {policy + `grant contains "w" if input.action in {"acquire", "lokc"}`, Fault{Row: 3, Col: 23, Code: "unknown_value", Msg: "lokc"}},
 		"unknown action, local":    {policy + "grant contains \"w\" if {\n\ta := input.action\n\ta == \"lokc\"\n}", Fault{Row: 5, Col: 2, Code: "unknown_value", Msg: "lokc"}},
 		"unknown action, reversed": {policy + `grant contains "w" if "lokc" == input.action`, Fault{Row: 3, Col: 23, Code: "unknown_value", Msg: "lokc"}},
+		"unknown action, rule":     {policy + "mine := \"lokc\"\n\ngrant contains \"w\" if input.action == mine", Fault{Row: 5, Col: 23, Code: "unknown_value", Msg: `input.action is never "lokc"`}},
+		"unknown action, rule set": {policy + "mine := {\"acquire\", \"lokc\"}\n\ngrant contains \"w\" if input.action in mine", Fault{Row: 5, Col: 23, Code: "unknown_value", Msg: "lokc"}},
+		"unknown action, partial":  {policy + "mine contains \"acquire\"\n\nmine contains \"lokc\" if input.pull.draft\n\ngrant contains \"w\" if input.action in mine", Fault{Row: 7, Col: 23, Code: "unknown_value", Msg: "lokc"}},
+		"unknown action, constant": {policy + "grant contains \"w\" if {\n\tmine := \"lokc\"\n\tinput.action == mine\n}", Fault{Row: 4, Col: 2, Code: "unknown_value", Msg: "lokc"}},
+		"unknown action, argument": {policy + "grant contains \"w\" if is_mine(input.action)\n\nis_mine(a) if a == \"lokc\"", Fault{Row: 5, Col: 15, Code: "unknown_value", Msg: "lokc"}},
+		"unknown action, pattern":  {policy + "grant contains \"w\" if is_mine(input.action)\n\nis_mine(\"lokc\")", Fault{Row: 5, Col: 1, Code: "unknown_value", Msg: "lokc"}},
+		"unknown action, two ways": {policy + "grant contains \"w\" if is_mine(input.action)\n\ngrant contains \"x\" if is_mine(input.command.name)\n\nis_mine(a) if a == \"lokc\"", Fault{Row: 7, Col: 15, Code: "unknown_value", Msg: "input.action or input.command.name"}},
+		"unknown command, key":     {policy + "points contains {\"why\": \"c\", \"points\": weight[input.command.name]}\n\nweight := {\"plan\": 1, \"aplly\": 2}", Fault{Row: 3, Code: "unknown_value", Msg: "aplly"}},
+		"unknown command, rules":   {policy + "points contains {\"why\": \"c\", \"points\": weight[input.command.name]}\n\nweight.plan := 1\n\nweight.aplly := 2", Fault{Row: 3, Code: "unknown_value", Msg: "aplly"}},
+		"unknown command, get":     {policy + "points contains {\"why\": \"c\", \"points\": object.get({\"aplly\": 2}, input.command.name, 0)}", Fault{Row: 3, Code: "unknown_value", Msg: "aplly"}},
+		"unknown command, local":   {policy + "points contains {\"why\": \"c\", \"points\": n} if {\n\tw := {\"aplly\": 2}\n\tn := w[input.command.name]\n}", Fault{Row: 5, Code: "unknown_value", Msg: "aplly"}},
 		"capital weekday":          {policy + `grant contains "w" if input.calendar.weekday == "Monday"`, Fault{Row: 3, Code: "unknown_value", Msg: "monday"}},
 		"call to the outside":      {policy + `grant contains "w" if http.send({"method": "get", "url": "http://x"}).status_code == 200`, Fault{Row: 3, Col: 23, Code: "rego_type_error", Msg: "undefined function http.send"}},
 		"clock":                    {policy + `grant contains "w" if time.now_ns() > 5`, Fault{Row: 3, Col: 23, Code: "rego_type_error", Msg: "undefined function time.now_ns"}},
@@ -104,6 +117,10 @@ func TestNew_takesWhatAuthorsMean(t *testing.T) {
 		"empty command":          `grant contains "w" if input.command.name == ""`,
 		"two shapes of duties":   "obligation contains {\"type\": \"a\"}\n\nobligation contains {\"type\": \"b\", \"to\": \"x\"}",
 		"text with a number":     `grant contains sprintf("pull %d", [input.pull.num])`,
+		"known values":           "mine := {\"acquire\", \"read\"}\n\ngrant contains \"w\" if input.action in mine\n\npoints contains {\"why\": \"c\", \"points\": weight[input.command.name]}\n\nweight := {\"plan\": 1, \"apply\": 2}",
+		"a function for all":     "grant contains \"w\" if same(input.action, \"read\")\n\ngrant contains \"x\" if same(input.pull.author, \"lokc\")\n\nsame(a, b) if a == b",
+		"a pattern for all":      "grant contains \"w\" if is(input.action)\n\ngrant contains \"x\" if is(input.pull.author)\n\nis(\"ann\")\n\nis(\"read\")",
+		"keys of a fact":         "points contains {\"why\": \"c\", \"points\": data.facts.weights[input.action]}",
 		"cidr":                   `grant contains "w" if net.cidr_contains("192.0.2.0/24", input.request.ip)`,
 	} {
 		t.Run(name, func(t *testing.T) {

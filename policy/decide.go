@@ -48,7 +48,7 @@ func (e *Engine) Decide(ctx context.Context, q *lock.Question) (lock.Decision, e
 	start := time.Now()
 	ctx, span := e.tracer.Start(ctx, "policy.decide")
 	defer span.End()
-	g := e.current.Load()
+	g := e.live.current.Load()
 	a, err := e.ask(ctx, g, q)
 	a.decision.ID, a.decision.Revision = ulid.Make().String(), g.revision
 	if err != nil {
@@ -59,7 +59,8 @@ func (e *Engine) Decide(ctx context.Context, q *lock.Question) (lock.Decision, e
 	}
 	took := time.Since(start)
 	e.metrics.observe(q.Action, &a, err, took)
-	e.ring.add(&entry{
+	e.shadow.offer(q, &a.decision, err)
+	e.log(&entry{
 		id: a.decision.ID, at: start, took: took, question: *q, generation: g, verdicts: a.verdicts,
 		allow: a.decision.Allow, err: err, trace: span.SpanContext().TraceID(),
 	})
@@ -71,7 +72,7 @@ func (e *Engine) Decide(ctx context.Context, q *lock.Question) (lock.Decision, e
 // neither traced nor logged, or one list would fill the log.
 func (e *Engine) decideListed(ctx context.Context, q *lock.Question) (lock.Decision, error) {
 	start := time.Now()
-	g := e.current.Load()
+	g := e.live.current.Load()
 	a, err := e.ask(ctx, g, q)
 	a.decision.ID, a.decision.Revision = ulid.Make().String(), g.revision
 	if err != nil {
@@ -133,6 +134,9 @@ func (e *Engine) ask(ctx context.Context, g *generation, q *lock.Question) (answ
 func (e *Engine) about(ctx context.Context, g *generation, s *scratch) (*verdict, bool, error) {
 	v := &s.view
 	w := g.ward(v)
+	if err := w.refused(); err != nil {
+		return nil, false, err
+	}
 	if w.facts && len(v.q.Facts) != len(v.q.Resources) {
 		return nil, false, errNoFacts
 	}
@@ -152,8 +156,16 @@ func (e *Engine) about(ctx context.Context, g *generation, s *scratch) (*verdict
 	return fresh, false, nil
 }
 
-// within evaluates in one of the slots and inside the budget.
+// within evaluates in one of the slots and inside the budget. An organisation
+// whose package is slow has one slot of its own to go through first.
 func (e *Engine) within(ctx context.Context, g *generation, w *ward, v *view) (*verdict, error) {
+	if w.guard != nil {
+		leave, err := w.guard.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -174,12 +186,17 @@ func refusal(id string, err error) error {
 	if isInvalid(err) {
 		return err
 	}
-	return &lock.PolicyError{DecisionID: id, Err: err}
+	return &lock.PolicyError{DecisionID: id, Err: err, Quarantined: isSwitchedOff(err)}
 }
 
 func isInvalid(err error) bool {
 	_, ok := errors.AsType[*lock.InvalidError](err)
 	return ok
+}
+
+// isSwitchedOff reports whether an organisation's package was not asked at all.
+func isSwitchedOff(err error) bool {
+	return errors.Is(err, errQuarantined) || errors.Is(err, errClosed)
 }
 
 // kindOf names an error for the metric.
@@ -189,6 +206,8 @@ func kindOf(err error) string {
 		return errorInput
 	case errors.Is(err, errNoFacts):
 		return errorFacts
+	case isSwitchedOff(err):
+		return errorQuarantine
 	case errors.Is(err, errBudget):
 		return errorTimeout
 	case topdown.IsCancel(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -177,7 +177,7 @@ func TestDecide_memoEngineAndAggregatorAgree(t *testing.T) {
 		c.MayGrant = []string{"acme"}
 	})
 	aggregator := outside(t, withExtra(shippedFiles(t)), operator)
-	g := e.current.Load()
+	g := e.live.current.Load()
 	hits := 0
 	rapid.Check(t, func(t *rapid.T) {
 		q := anyQuestion().Draw(t, "question")
@@ -294,6 +294,10 @@ obligation contains {"type": "both"}
 obligation contains {"type": "b"} if input.resource.path == "b"
 
 deadlock_action contains "revoke" if input.resource.path == "a"
+
+preempt_below contains 500
+
+preempt_below contains 450 if input.resource.path == "b"
 `})
 	q := question()
 	q.Resources = []lock.Resource{{Key: "acme/infra/a/default/"}, {Key: "acme/infra/b/default/"}}
@@ -302,6 +306,7 @@ deadlock_action contains "revoke" if input.resource.path == "a"
 	want := lock.Decision{
 		Allow: true, Priority: lock.Normal, Value: 430, DeadlockAction: "cancel_wait",
 		Limits:      lock.Limits{TTL: time.Minute, Wait: &wait, Queue: &queue},
+		Preempt:     lock.Preempt{Allowed: true, Below: 450, Grace: time.Minute},
 		Obligations: []map[string]any{{"type": "both"}, {"type": "b"}},
 		Summary:     lock.Summary{ID: d.ID, Revision: d.Revision, Reasons: []lock.Reason{}, Warnings: []lock.Reason{{Policy: "p", Code: "c", Msg: "m"}}},
 	}
@@ -322,41 +327,73 @@ func TestDecide_withoutResourcesIsAskedOnce(t *testing.T) {
 	require.True(t, decide(t, e, q).Allow)
 }
 
+// faulty are policies that compile and cannot answer where WHEN holds.
+func faulty() map[string]struct{ rego, want string } {
+	return map[string]struct{ rego, want string }{
+		"builtin error in a denial": {`deny contains {"code": "c", "msg": "m"} if { WHEN; to_number(input.want.reason) > 5 }`, "to_number"},
+		"builtin error under not":   {"broken if { WHEN; to_number(input.want.reason) > 5 }\n\ngrant contains \"w\" if not broken", "to_number"},
+		"limit from a wrong fact":   {`max_ttl_s contains data.facts.ttl if WHEN`, "max_ttl_s of policy p"},
+		"negative limit":            {`max_wait_s contains -1 if WHEN`, "no integer from 0"},
+		"lease of nothing":          {`max_ttl_s contains 0 if WHEN`, "no integer from 1"},
+		"half a point":              {`points contains {"why": "w", "points": 0.5} if WHEN`, "no integer"},
+		"denial from a wrong fact":  {`deny contains data.facts.denial if WHEN`, "deny of policy p"},
+		"unknown deadlock action":   {`deadlock_action contains "kill" if WHEN`, `"kill" is no deadlock action`},
+		"unending":                  {"grant contains \"w\" if {\n\tWHEN\n\tsome a in numbers.range(1, 1000000)\n\tsome b in numbers.range(1, 1000000)\n\ta * b == -1\n}", "longer than its budget"},
+		"conflict":                  {"x := 1 if { WHEN; input.action == \"acquire\" }\n\nx := 2 if { WHEN; input.want.level == \"normal\" }\n\ngrant contains \"w\" if x == 1", "conflict"},
+		"too much":                  {"warn contains {\"code\": \"c\", \"msg\": m} if {\n\tWHEN\n\tsome n in numbers.range(1, 70)\n\tm := concat(\"\", [sprintf(\"%d\", [n]), sprintf(\"%1024d\", [1])])\n}", "more than 65536 bytes"},
+	}
+}
+
+func faultyFiles(rego, when string) map[string]string {
+	return map[string]string{
+		"a.rego":          "package lockgate.policy.a\n\ngrant contains \"always\"",
+		"p.rego":          "package lockgate.policy.p\n\n" + strings.ReplaceAll(rego, "WHEN", when),
+		"facts/data.json": `{"ttl": "15m", "denial": {"code": "c"}}`,
+	}
+}
+
+// onlyOn is a condition that no golden input meets.
+const onlyOn = `input.subject.name == "on"`
+
 func TestDecide_aFaultInsideAPolicyRefuses(t *testing.T) {
-	for name, c := range map[string]struct{ rego, want string }{
-		"builtin error in a denial": {`deny contains {"code": "c", "msg": "m"} if to_number(input.want.reason) > 5`, "to_number"},
-		"builtin error under not":   {"broken if to_number(input.want.reason) > 5\n\ngrant contains \"w\" if not broken", "to_number"},
-		"limit from a wrong fact":   {`max_ttl_s contains data.facts.ttl`, "max_ttl_s of policy p"},
-		"negative limit":            {`max_wait_s contains -1`, "no integer from 0"},
-		"lease of nothing":          {`max_ttl_s contains 0`, "no integer from 1"},
-		"half a point":              {`points contains {"why": "w", "points": 0.5}`, "no integer"},
-		"denial from a wrong fact":  {`deny contains data.facts.denial`, "deny of policy p"},
-		"unknown deadlock action":   {`deadlock_action contains "kill"`, `"kill" is no deadlock action`},
-		"unending":                  {"grant contains \"w\" if {\n\tsome a in numbers.range(1, 1000000)\n\tsome b in numbers.range(1, 1000000)\n\ta * b == -1\n}", "longer than its budget"},
-		"conflict":                  {"x := 1 if input.action == \"acquire\"\n\nx := 2 if input.want.level == \"normal\"\n\ngrant contains \"w\" if x == 1", "conflict"},
-		"too much":                  {"warn contains {\"code\": \"c\", \"msg\": m} if {\n\tsome n in numbers.range(1, 70)\n\tm := concat(\"\", [sprintf(\"%d\", [n]), sprintf(\"%1024d\", [1])])\n}", "more than 65536 bytes"},
-	} {
+	for name, c := range faulty() {
 		t.Run(name, func(t *testing.T) {
-			e := engine(t, map[string]string{
-				"a.rego":          "package lockgate.policy.a\n\ngrant contains \"always\"",
-				"p.rego":          "package lockgate.policy.p\n\n" + c.rego,
-				"facts/data.json": `{"ttl": "15m", "denial": {"code": "c"}}`,
-			}, func(c *Config) {
+			e := engine(t, faultyFiles(c.rego, onlyOn), func(c *Config) {
 				if name == "unending" {
 					c.Budget = 50 * time.Millisecond
 				}
 			})
 			q := question()
-			q.Want.Reason = "no number"
+			q.Want.Reason, q.Caller.Subject.Name = "no number", "on"
 			d, err := e.Decide(t.Context(), q)
 			var refused *lock.PolicyError
 			require.ErrorAs(t, err, &refused)
 			require.ErrorContains(t, err, c.want)
 			require.False(t, d.Allow)
 			require.Equal(t, d.ID, refused.DecisionID)
+			require.False(t, refused.Quarantined)
 			_, logged := e.Entry(d.ID)
 			require.True(t, logged)
-			require.Zero(t, e.current.Load().memo.size(), "an error is not remembered")
+			require.Zero(t, e.live.current.Load().memo.size(), "an error is not remembered")
+		})
+	}
+}
+
+// The same faults are found when they are loaded, if a typical request meets
+// them.
+func TestNew_refusesWhatCannotAnswerATypicalRequest(t *testing.T) {
+	for name, c := range faulty() {
+		t.Run(name, func(t *testing.T) {
+			got := faults(t, faultyFiles(c.rego, `input.action == "acquire"`))
+			require.Len(t, got, 1)
+			require.Equal(t, "golden_input", got[0].Code)
+			require.Equal(t, "p.rego", got[0].File, got[0].Msg)
+			require.Contains(t, got[0].Msg, "when asked about acquire of acme/infra/unheard/of/default/ by")
+			if name == "unending" {
+				require.Contains(t, got[0].Msg, "does not come to an end")
+				return
+			}
+			require.Contains(t, got[0].Msg, c.want)
 		})
 	}
 }
@@ -383,10 +420,12 @@ func TestDecide_contextThatCannotBeReadIsTheCallersFault(t *testing.T) {
 }
 
 func TestDecide_endsWithItsCaller(t *testing.T) {
-	e := engine(t, map[string]string{"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if {\n\tsome a in numbers.range(1, 1000000)\n\tsome b in numbers.range(1, 1000000)\n\ta * b == -1\n}"})
+	e := engine(t, map[string]string{"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if {\n\tinput.subject.name == \"on\"\n\tsome a in numbers.range(1, 1000000)\n\tsome b in numbers.range(1, 1000000)\n\ta * b == -1\n}"})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := e.Decide(ctx, question())
+	q := question()
+	q.Caller.Subject.Name = "on"
+	_, err := e.Decide(ctx, q)
 	require.True(t, errors.Is(err, context.Canceled), "%v", err)
 }
 

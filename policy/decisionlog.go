@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/json"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +23,7 @@ type entry struct {
 	allow      bool
 	err        error
 	trace      trace.TraceID
+	shadow     *shadowed // of a candidate; nil for what was enforced
 }
 
 // ring keeps the newest decisions.
@@ -60,6 +60,13 @@ func (r *ring) get(id string) (entry, bool) {
 		return entry{}, false
 	}
 	return r.entries[i], true
+}
+
+// log keeps one decision for those who ask about it, and writes it where the
+// configuration says. The entry must not change afterwards.
+func (e *Engine) log(en *entry) {
+	e.ring.add(en)
+	e.drain.offer(en)
 }
 
 // newest answers copies, newest first, of at most limit entries that match and
@@ -131,7 +138,7 @@ func (e *Engine) Entry(id string) (json.RawMessage, bool) {
 	if !ok {
 		return nil, false
 	}
-	return en.event(), true
+	return en.event(e.drain.masks), true
 }
 
 // Entries answers log events, newest first, and the cursor of the next page or
@@ -144,7 +151,7 @@ func (e *Engine) Entries(q LogQuery, limit int, cursor string) ([]json.RawMessag
 	}
 	out := make([]json.RawMessage, len(list))
 	for i := range list {
-		out[i] = list[i].event()
+		out[i] = list[i].event(e.drain.masks)
 	}
 	if len(list) < limit {
 		return out, ""
@@ -169,6 +176,9 @@ type event struct {
 	Allow       bool                      `json:"allow"`
 	Error       string                    `json:"error,omitempty"`
 	Masked      []string                  `json:"masked"`
+	Shadow      bool                      `json:"shadow,omitempty"`    // a candidate said it, and it was not enforced
+	ShadowOf    string                    `json:"shadow_of,omitempty"` // the decision that was
+	Change      Change                    `json:"change,omitempty"`    // from that one to this
 }
 
 type bundleRevision struct {
@@ -178,10 +188,13 @@ type bundleRevision struct {
 // decisionPath is the document that a decision answers.
 const decisionPath = "lockgate/decision"
 
-func (en *entry) event() json.RawMessage {
+// event writes a decision without what is masked.
+func (en *entry) event(hidden masks) json.RawMessage {
 	ev := event{
 		DecisionID: en.id, Timestamp: en.at.UTC(), Path: decisionPath,
-		Bundles:     map[string]bundleRevision{"lockgate": {Revision: en.generation.revision}},
+		Bundles: map[string]bundleRevision{
+			"lockgate": {Revision: en.generation.revision}, "facts": {Revision: en.generation.factsRevision},
+		},
 		RequestedBy: requestedBy(&en.question.Caller),
 		Metrics:     map[string]int64{"timer_decide_ns": en.took.Nanoseconds()},
 		Stage:       en.question.Stage.String(), Allow: en.allow, Masked: []string{},
@@ -189,19 +202,26 @@ func (en *entry) event() json.RawMessage {
 	if en.trace.IsValid() {
 		ev.TraceID = en.trace.String()
 	}
+	if en.shadow != nil {
+		ev.Shadow, ev.ShadowOf, ev.Change = true, en.shadow.of, en.shadow.change
+	}
 	if en.err != nil {
 		ev.Error = en.err.Error()
 	}
 	var inputs, results []any
 	for i := range max(1, len(en.question.Resources)) {
-		inputs = append(inputs, en.input(i, &ev))
+		inputs = append(inputs, en.input(i))
 	}
 	for _, v := range en.verdicts {
 		results = append(results, v)
 		ev.RuleLabels = append(ev.RuleLabels, v.labels...)
 	}
 	ev.Input, ev.Result = oneOrAll(inputs), oneOrAll(results)
-	text, err := json.Marshal(ev)
+	err := hidden.hide(&ev)
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(ev)
+	}
 	if err != nil {
 		return json.RawMessage(`{"decision_id":"` + en.id + `","error":"the event cannot be written"}`)
 	}
@@ -218,9 +238,8 @@ func oneOrAll(list []any) any {
 	return list
 }
 
-// input writes what policies saw of one resource, without what nobody may read
-// in a log.
-func (en *entry) input(i int, ev *event) any {
+// input writes what policies saw of one resource.
+func (en *entry) input(i int) any {
 	v := &view{}
 	v.reset(&en.question, i, en.generation.facts)
 	value, err := en.generation.inputs.build(v)
@@ -231,27 +250,7 @@ func (en *entry) input(i int, ev *event) any {
 	if err != nil {
 		return map[string]any{"error": err.Error()}
 	}
-	return mask(plain, ev)
-}
-
-// mask replaces the claims of a token: they identify people, and some issuers
-// put secrets there.
-func mask(input any, ev *event) any {
-	root, ok := input.(map[string]any)
-	if !ok {
-		return input
-	}
-	subject, ok := root["subject"].(map[string]any)
-	if !ok {
-		return input
-	}
-	if claims, ok := subject["claims"].(map[string]any); ok && len(claims) > 0 {
-		subject["claims"] = map[string]any{}
-		if pointer := "/input/subject/claims"; !strings.Contains(strings.Join(ev.Masked, "\n"), pointer) {
-			ev.Masked = append(ev.Masked, pointer)
-		}
-	}
-	return input
+	return plain
 }
 
 func requestedBy(c *lock.Caller) string {

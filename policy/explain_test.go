@@ -112,7 +112,7 @@ func TestCandidate_decidesAsTheEngineDoes(t *testing.T) {
 	files := shippedFiles(t)
 	files["lockgate/org/acme.rego"] = "package lockgate.org.acme\n\npoints contains {\"why\": \"ours\", \"points\": 500}\n"
 	e, c := engine(t, files), loaded(t, files)
-	require.Equal(t, e.current.Load().revision, c.Revision())
+	require.Equal(t, e.live.current.Load().revision, c.Revision())
 	d, err := e.Decide(t.Context(), question())
 	require.NoError(t, err)
 	require.True(t, d.Allow)

@@ -20,16 +20,20 @@ import (
 // generation is one loaded set of policies and facts. It never changes: a
 // reload makes another one.
 type generation struct {
-	revision string
-	loadedAt time.Time
-	modules  []ModuleStatus
-	warnings []Fault
+	standing
+
+	revision      string
+	factsRevision string
+	loadedAt      time.Time
+	modules       []ModuleStatus
+	warnings      []Fault
 
 	annotations *ast.AnnotationSet
 	facts       *facts
 	inputs      *inputBuilder // of everything, for the decision log
 	platform    *ward
 	orgs        map[string]*ward
+	aside       map[string]*setAside // organisations whose newest files are not in force
 	needs       lock.Needs
 	memo        *memo[verdict]
 	contexts    *memo[attached]
@@ -43,18 +47,33 @@ type ward struct {
 	reads  []read        // the memo key
 	inputs *inputBuilder // what no policy reads is not built
 	facts  bool          // a read needs the lock table
+	guard  *guard        // of the organisation; nil for the platform
+	closed bool          // the organisation's package could not be loaded
 }
 
-// load makes a generation of a folder's files. Its error is a *LoadError.
+// refused says why nothing is asked of an organisation's package at all, or nil.
+func (w *ward) refused() error {
+	switch {
+	case w.closed:
+		return errClosed
+	case w.guard.isQuarantined():
+		return errQuarantined
+	}
+	return nil
+}
+
+// load makes a generation of all files. Its error is a *LoadError.
 func load(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
-	g, err := build(ctx, s, cfg)
+	g, err := build(ctx, s, cfg, nil)
 	if err != nil {
 		return nil, loadError(err)
 	}
 	return g, nil
 }
 
-func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
+// build goes through all steps of a load. Parts that are known as proven are
+// not tested again.
+func build(ctx context.Context, s *sources, cfg *Config, proven map[string]bool) (*generation, error) {
 	document, factsErr := s.facts()
 	caps := capabilities()
 	modules, err := parse(s.rego, caps)
@@ -74,13 +93,18 @@ func build(ctx context.Context, s *sources, cfg *Config) (*generation, error) {
 		return nil, err
 	}
 	g := &generation{
-		revision: s.digest(settings(cfg)), facts: known, memo: newMemo[verdict](), contexts: newMemo[attached](), inputs: newInputBuilder(fields()),
-		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{},
+		revision: s.digest(settings(cfg)), factsRevision: (&sources{data: s.data}).digest(""), facts: known, memo: newMemo[verdict](), contexts: newMemo[attached](), inputs: newInputBuilder(fields()),
+		annotations: compiler.GetAnnotationSet(), modes: cfg.mode, orgs: map[string]*ward{}, aside: map[string]*setAside{},
 		modules: describe(modules), warnings: warnings(compiler, modules, cfg),
 	}
 	store := inmem.NewFromObjectWithOpts(map[string]any{"facts": document},
 		inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
-	return g, g.prepare(ctx, compiler, store, modules)
+	if err := g.prepare(ctx, compiler, store, modules); err != nil {
+		return nil, err
+	}
+	g.files = s
+	c := &candidate{generation: g, modules: modules, compiler: compiler, store: store}
+	return g, c.prove(ctx, settings(cfg), proven)
 }
 
 // settings is the part of the configuration that a decision depends on.
@@ -195,8 +219,12 @@ func (g *generation) judge(ctx context.Context, w *ward, input ast.Value, want l
 	o = append(o, rego.EvalEvaluatedRuleTracker(tracker))
 	b := newBallot(want)
 	left := maxResultBytes
-	for _, p := range w.plans {
+	for i, p := range w.plans {
+		began := time.Now()
 		answer, err := p.eval(ctx, input, o...)
+		if i > 0 && w.guard != nil {
+			w.guard.spent(time.Since(began), context.Cause(ctx))
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,8 @@ const (
 	outcomeDeny  = "deny"
 	outcomeError = "error"
 	outcomeOK    = "ok"
+
+	outcomePartly = "partly" // without some organisations' newest files
 )
 
 // Kinds of policy errors.
@@ -24,6 +26,8 @@ const (
 	errorFacts   = "facts"
 	errorInput   = "input"
 	errorCaller  = "caller_gone"
+
+	errorQuarantine = "quarantined"
 )
 
 type metrics struct {
@@ -31,6 +35,11 @@ type metrics struct {
 	decisions map[lock.Action]outcomes
 	reloads   *prometheus.CounterVec
 	errors    *prometheus.CounterVec
+
+	logLost       *prometheus.CounterVec
+	shadowReloads *prometheus.CounterVec
+	shadowChanges *prometheus.CounterVec
+	shadowDropped prometheus.Counter
 }
 
 type outcomes struct {
@@ -63,6 +72,18 @@ func newMetrics(reg prometheus.Registerer, memoSize func() float64) *metrics {
 			Name: "lockgate_policy_errors_total", Help: "Questions that policy could not answer, by kind.",
 		}, []string{"kind"}),
 	}
+	m.logLost = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "lockgate_policy_log_lost_total", Help: "Decision log events that could not be written, by sink.",
+	}, []string{"sink"})
+	m.shadowReloads = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "lockgate_policy_shadow_reloads_total", Help: "Loads of the shadow policies, by outcome.",
+	}, []string{"outcome"})
+	m.shadowChanges = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "lockgate_policy_shadow_decisions_total", Help: "Decisions that the shadow policies were asked about too, by what they would change.",
+	}, []string{"change"})
+	m.shadowDropped = f.NewCounter(prometheus.CounterOpts{
+		Name: "lockgate_policy_shadow_dropped_total", Help: "Decisions that the shadow policies were not asked about, because they were behind.",
+	})
 	for a := lock.ActAcquire; a <= lock.ActAdmin; a++ {
 		m.decisions[a] = outcomes{
 			allow:  decisions.WithLabelValues(a.String(), outcomeAllow),

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/format"
@@ -40,31 +39,22 @@ func shippedModules(t *testing.T, below string) map[string]*ast.Module {
 	return modules
 }
 
-// runTests answers the names of failed tests, and how many ran.
-func runTests(t *testing.T, modules map[string]*ast.Module) (failed []string, ran int) {
+// testsOf answers how tests fail, and how many there are.
+func testsOf(t *testing.T, modules map[string]*ast.Module) (ran int, failed error) {
 	t.Helper()
-	store := inmem.NewFromObject(map[string]any{"facts": map[string]any{}})
-	txn, err := store.NewTransaction(t.Context(), storage.WriteParams)
-	require.NoError(t, err)
-	defer store.Abort(t.Context(), txn)
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
-	results, err := tester.NewRunner().SetCompiler(compiler).SetStore(store).SetModules(modules).
-		SetTimeout(5*time.Second).RaiseBuiltinErrors(true).RunTests(t.Context(), txn)
-	if err != nil {
-		return []string{err.Error()}, 0
-	}
-	for r := range results {
-		ran++
-		if !r.Pass() {
-			failed = append(failed, fmt.Sprintf("%s.%s %v", r.Package, r.Name, r.Error))
+	for _, m := range modules {
+		for _, r := range m.Rules {
+			if strings.HasPrefix(ruleName(r), "test_") {
+				ran++
+			}
 		}
 	}
-	return failed, ran
+	return ran, runTests(t.Context(), modules, inmem.NewFromObject(map[string]any{"facts": map[string]any{}}))
 }
 
 func TestShipped_testsPass(t *testing.T) {
-	failed, ran := runTests(t, shippedModules(t, "lockgate"))
-	require.Empty(t, failed)
+	ran, failed := testsOf(t, shippedModules(t, "lockgate"))
+	require.NoError(t, failed)
 	require.Greater(t, ran, 50)
 }
 
@@ -100,7 +90,7 @@ func TestShipped_everyDeletedRuleOfTheAggregatorIsNoticed(t *testing.T) {
 		}
 		aggregator := mutant[policies.AggregatorPath]
 		aggregator.Rules = slices.Delete(aggregator.Rules, i, i+1)
-		if failed, _ := runTests(t, mutant); len(failed) == 0 {
+		if _, failed := testsOf(t, mutant); failed == nil {
 			survivors = append(survivors, fmt.Sprintf("%s: %s", rule.Location, rule.Head))
 		}
 	}

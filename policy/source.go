@@ -22,8 +22,17 @@ const maxSourceBytes = 64 << 20
 
 // file is one file of a policy folder.
 type file struct {
-	path string
-	text []byte
+	path  string
+	text  []byte
+	owner string // an organisation, or thePlatform
+}
+
+func newFile(name string, text []byte) file {
+	f := file{path: name, text: text}
+	if path.Ext(name) == ".rego" {
+		f.owner = ownerOf(&f)
+	}
+	return f
 }
 
 // sources is what a policy folder holds.
@@ -67,22 +76,47 @@ func readSources(folder fs.FS) (*sources, error) {
 }
 
 func (s *sources) add(folder fs.FS, name string) error {
-	list := &s.data
-	switch base := path.Base(name); {
-	case path.Ext(base) == ".rego":
-		list = &s.rego
-	case base == "data.json", base == "data.yaml", base == "data.yml":
-	case path.Ext(base) == ".md", path.Ext(base) == ".txt":
-		return nil
-	default:
-		return fault(name, 0, 0, "file_name", "is neither *.rego nor data.json, data.yaml or data.yml, and OPA would ignore it: rename or remove it")
+	kind, err := kindOfFile(name)
+	if err != nil || kind == fileDocument {
+		return err
 	}
 	text, err := fs.ReadFile(folder, name)
 	if err != nil {
 		return err
 	}
-	*list = append(*list, file{path: name, text: text})
+	s.put(kind, newFile(name, text))
 	return nil
+}
+
+func (s *sources) put(kind fileKind, f file) {
+	switch kind {
+	case fileRego:
+		s.rego = append(s.rego, f)
+	case fileData:
+		s.data = append(s.data, f)
+	case fileDocument:
+	}
+}
+
+type fileKind uint8
+
+const (
+	fileDocument fileKind = iota // passed over
+	fileRego
+	fileData
+)
+
+// kindOfFile goes by the name. A file that OPA would ignore is an error.
+func kindOfFile(name string) (fileKind, error) {
+	switch base := path.Base(name); {
+	case path.Ext(base) == ".rego":
+		return fileRego, nil
+	case base == "data.json", base == "data.yaml", base == "data.yml":
+		return fileData, nil
+	case path.Ext(base) == ".md", path.Ext(base) == ".txt":
+		return fileDocument, nil
+	}
+	return 0, fault(name, 0, 0, "file_name", "is neither *.rego nor data.json, data.yaml or data.yml, and OPA would ignore it: rename or remove it")
 }
 
 // digest names the content of the sources, together with what else decides.

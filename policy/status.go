@@ -17,6 +17,26 @@ type Status struct {
 	Warnings  []Fault        `json:"warnings"`
 	LastError []Fault        `json:"last_error"` // of the newest reload; empty when it went well
 	History   []ReloadResult `json:"history"`    // newest first
+	Orgs      []OrgStatus    `json:"organisations"`
+	Shadow    *Status        `json:"shadow,omitempty"` // the candidate; nil when there is none
+}
+
+// OrgState says how an organisation's package stands when it is not in force
+// as it is.
+type OrgState string
+
+// The states.
+const (
+	OrgLastGood    OrgState = "last_good"   // the newest files were refused, earlier ones decide
+	OrgClosed      OrgState = "closed"      // refused, and there are no earlier ones: its requests are refused
+	OrgQuarantined OrgState = "quarantined" // too slow: its requests are refused until it changes
+)
+
+// OrgStatus is one organisation whose package is not in force as it is.
+type OrgStatus struct {
+	Organisation string   `json:"organisation"`
+	State        OrgState `json:"state"`
+	Faults       []Fault  `json:"faults,omitempty"`
 }
 
 // ModuleStatus is one loaded file.
@@ -56,14 +76,25 @@ func (h *history) list() []ReloadResult {
 
 // Status answers what is in force and how the last loads went.
 func (e *Engine) Status() Status {
-	g := e.current.Load()
-	s := Status{
-		Source: e.cfg.source(), Revision: g.revision, LoadedAt: g.loadedAt, Modules: g.modules,
-		Warnings: append([]Fault{}, g.warnings...), LastError: []Fault{}, History: e.history.list(),
+	s := e.live.status()
+	if e.shadow != nil {
+		candidate := e.shadow.track.status()
+		s.Shadow = &candidate
 	}
+	return s
+}
+
+func (t *track) status() Status {
+	s := Status{Source: t.origin.String(), LastError: []Fault{}, History: t.history.list()}
 	if len(s.History) > 0 && !s.History[0].OK {
 		s.LastError = s.History[0].Faults
 	}
+	g := t.current.Load()
+	if g == nil {
+		return s
+	}
+	s.Revision, s.LoadedAt, s.Modules, s.Orgs = g.revision, g.loadedAt, g.modules, g.orgStatus()
+	s.Warnings = append([]Fault{}, g.warnings...)
 	return s
 }
 

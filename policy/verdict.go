@@ -199,6 +199,7 @@ func (v *verdict) settle() {
 		Priority:       v.level,
 		Value:          v.Priority.Value,
 		Limits:         v.Limits.limits(),
+		Preempt:        v.Preempt.preempt(),
 		Preemptible:    v.Preemptible,
 		DeadlockAction: v.DeadlockAction,
 		Obligations:    v.Obligations,
@@ -228,6 +229,18 @@ func (l *limitsLine) limits() lock.Limits {
 	return out
 }
 
+func (p *preemptLine) preempt() lock.Preempt {
+	return lock.Preempt{Allowed: p.Allowed, Below: p.Below, Grace: time.Duration(p.Grace) * time.Second}
+}
+
+// bothPreempt allows what both allow.
+func bothPreempt(a, b lock.Preempt) lock.Preempt {
+	if !a.Allowed || !b.Allowed {
+		return lock.Preempt{}
+	}
+	return lock.Preempt{Allowed: true, Below: min(a.Below, b.Below), Grace: max(a.Grace, b.Grace)}
+}
+
 // join makes one decision of two about different resources: allowed if both are,
 // the highest priority, the strictest limits.
 func join(d, other lock.Decision) lock.Decision {
@@ -237,6 +250,7 @@ func join(d, other lock.Decision) lock.Decision {
 	d.Priority = max(d.Priority, other.Priority)
 	d.Value = max(d.Value, other.Value)
 	d.Limits = strictest(d.Limits, other.Limits)
+	d.Preempt = bothPreempt(d.Preempt, other.Preempt)
 	d.Preemptible = d.Preemptible && other.Preemptible
 	if other.DeadlockAction == actionCancelWait {
 		d.DeadlockAction = actionCancelWait

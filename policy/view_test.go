@@ -162,7 +162,7 @@ func TestInput_holdsWhatTheQuestionSays(t *testing.T) {
 		QueueLength: 1, Mine: 2, HeldBySubject: 3, HeldByOwner: 4, Waited: 5 * time.Second,
 	}}
 	v := &view{}
-	v.reset(q, 0, e.current.Load().facts)
+	v.reset(q, 0, e.live.current.Load().facts)
 	got, err := newInputBuilder(fields()).build(v)
 	require.NoError(t, err)
 	text, err := ast.JSON(got.Value)

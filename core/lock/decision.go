@@ -134,6 +134,14 @@ type Limits struct {
 	Queue *int
 }
 
+// Preempt says whether a request may take locks from holders that are less
+// urgent. The zero value is no.
+type Preempt struct {
+	Allowed bool
+	Below   int           // holders with a smaller priority value
+	Grace   time.Duration // what such a holder gets to finish
+}
+
 // Decision is what policy answered to one question.
 type Decision struct {
 	Summary
@@ -142,6 +150,7 @@ type Decision struct {
 	Priority       Priority
 	Value          int // 0 to 1000
 	Limits         Limits
+	Preempt        Preempt
 	Preemptible    bool
 	DeadlockAction string
 	Obligations    []map[string]any

@@ -28,6 +28,7 @@ type Decision struct {
 	Priority       string           `json:"priority"`
 	Value          int              `json:"priority_value"` // 0 to 1000
 	Limits         DecisionLimits   `json:"limits"`
+	Preempt        Preempt          `json:"preempt"`
 	Preemptible    bool             `json:"preemptible"`
 	DeadlockAction string           `json:"deadlock_action,omitempty"`
 	Obligations    []map[string]any `json:"obligations"`
@@ -40,6 +41,14 @@ type DecisionLimits struct {
 	TTL   *Duration `json:"ttl"`
 	Wait  *Duration `json:"wait"`
 	Queue *int      `json:"queue"`
+}
+
+// Preempt says whether the request may take locks from holders that are less
+// urgent.
+type Preempt struct {
+	Allowed bool     `json:"allowed"`
+	Below   int      `json:"below"` // holders with a smaller priority value
+	Grace   Duration `json:"grace"` // what such a holder gets to finish
 }
 
 // DecisionList is a page of the decision log, newest first. Entries have the

@@ -9,6 +9,23 @@ type PolicySet struct {
 	Warnings   []PolicyFault  `json:"warnings"`   // what should be mended in them
 	LastError  *PolicyFault   `json:"last_error"` // of the last reload; null when it went well
 	Reloads    []PolicyReload `json:"reloads"`    // newest first
+
+	Organisations []PolicyOrg   `json:"organisations"` // whose newest package is not in force
+	Shadow        *PolicyShadow `json:"shadow"`        // null: there is none
+}
+
+// PolicyOrg is an organisation whose package is not in force as it is.
+type PolicyOrg struct {
+	Name  string `json:"name"`
+	State string `json:"state"` // last_good, closed or quarantined
+	Error string `json:"error,omitempty"`
+}
+
+// PolicyShadow is the candidate that is asked too and not obeyed.
+type PolicyShadow struct {
+	Source   string `json:"source"`
+	Revision string `json:"revision"` // "" while none was loaded
+	Error    string `json:"error,omitempty"`
 }
 
 // PolicyModule is one loaded rego file.
