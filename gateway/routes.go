@@ -48,6 +48,8 @@ func (s *Server) addRoutes() {
 	for path, handler := range map[string]echo.HandlerFunc{
 		"/":             s.welcome,
 		"/openapi.json": s.document,
+		"/docs":         s.docs,
+		"/docs/docs.js": s.docsScript,
 	} {
 		s.add(http.MethodGet, path, handler)
 	}
