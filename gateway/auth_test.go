@@ -89,7 +89,7 @@ func TestAuth_staticTokens(t *testing.T) {
 
 func TestAuth_publicRoutesNeedNone(t *testing.T) {
 	r := start(t, withTokens(t))
-	for _, path := range []string{"/", "/livez", "/readyz", "/healthz", "/openapi.json"} {
+	for _, path := range []string{"/", "/livez", "/readyz", "/healthz", "/openapi.json", "/docs", "/docs/docs.js"} {
 		require.Equal(t, http.StatusOK, r.do("GET", path, nil).status, path)
 	}
 	for _, path := range []string{"/metrics", "/v1/status", "/v1/policies", "/v1/queues", "/v1/events", "/v1/decisions"} {

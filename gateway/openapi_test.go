@@ -97,6 +97,19 @@ func TestOpenAPI_describesWhatTerraformIsAnswered(t *testing.T) {
 	}
 }
 
+func TestDocs_loadNothingFromElsewhere(t *testing.T) {
+	r := start(t)
+	a := r.do("GET", "/docs", nil)
+	require.Contains(t, a.header.Get("Content-Security-Policy"), "default-src 'none'")
+	script := string(r.do("GET", "/docs/docs.js", nil).body)
+	require.Contains(t, string(a.body), `src="/docs/docs.js"`)
+	require.Contains(t, script, `fetch("/openapi.json")`)
+	for _, text := range []string{string(a.body), script} {
+		require.NotContains(t, text, "://")
+		require.NotContains(t, text, "innerHTML")
+	}
+}
+
 func TestOpenAPI_isServedAsJSON(t *testing.T) {
 	r := start(t)
 	a := r.do("GET", "/openapi.json", nil)

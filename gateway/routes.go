@@ -49,6 +49,8 @@ func (s *Server) addRoutes() {
 		"/":             s.welcome,
 		"/openapi.json": s.document,
 		"/.well-known/lockgate-policy-contract.json": s.policyContract,
+		"/docs":         s.docs,
+		"/docs/docs.js": s.docsScript,
 	} {
 		s.add(http.MethodGet, path, handler)
 	}

@@ -133,10 +133,7 @@ var welcomePage []byte
 
 // welcome is GET /.
 func (s *Server) welcome(c echo.Context) error {
-	h := c.Response().Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	return c.HTMLBlob(http.StatusOK, welcomePage)
+	return page(c, welcomePage, "default-src 'none'; style-src 'unsafe-inline'")
 }
 
 // document is GET /openapi.json.

@@ -16,6 +16,8 @@ func TestTable_remembersABoundedNumberOfEndedRequests(t *testing.T) {
 	t.Parallel()
 	table := newTable(lock.DefaultRules())
 	table.now = 1_800_000_000_000
+	const maxEnded = 1000
+	table.maxEnded = maxEnded
 	request := func(n int) *lock.Acquire {
 		return &lock.Acquire{Lock: lock.Lock{
 			ID: lock.ID(fmt.Sprintf("01JDA%021d", n)), Namespace: "n", Owner: "o", Subject: "s",

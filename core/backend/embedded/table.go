@@ -7,9 +7,9 @@ import (
 // maxLapses is how often an offer may lapse before the request ends.
 const maxLapses = 2
 
-// maxEnded bounds the ended requests that stay readable. Rules.Ended alone would
+// mostEnded bounds the ended requests that stay readable. Rules.Ended alone would
 // let a gateway that is busy for an hour remember millions.
-const maxEnded = 100_000
+const mostEnded = 100_000
 
 // table is the lock table in memory: a state machine without clock, disk or
 // goroutine. One goroutine owns it. What a step changes is also noted in
@@ -23,6 +23,7 @@ type table struct {
 	entries    map[lock.ID]*entry
 	live       index
 	ended      index
+	maxEnded   int
 	passed     []*entry // the ended ones, oldest end first; forgotten ones may be among them
 	namespaces map[lock.Namespace]*namespace
 	resources  ranked[*resource] // in use, by namespace and key
@@ -46,6 +47,7 @@ type namespace struct {
 func newTable(rules lock.Rules) *table {
 	t := &table{
 		rules:      rules,
+		maxEnded:   mostEnded,
 		entries:    map[lock.ID]*entry{},
 		live:       newIndex(),
 		ended:      newIndex(),
@@ -81,13 +83,13 @@ func (t *table) forget(e *entry) {
 	t.changes.entries[e.id] = nil
 }
 
-// trimEnded forgets the oldest ended requests beyond maxEnded, and drops what
+// trimEnded forgets the oldest ended requests beyond t.maxEnded, and drops what
 // was forgotten from the front of the list.
 func (t *table) trimEnded() {
 	for len(t.passed) > 0 {
 		oldest := t.passed[0]
 		if t.entries[oldest.id] == oldest {
-			if len(t.entries)-t.live.all.len() <= maxEnded {
+			if len(t.entries)-t.live.all.len() <= t.maxEnded {
 				return
 			}
 			t.forget(oldest)

@@ -12,6 +12,9 @@ import (
 // moment is a short length of time: whatever must end by itself ends after it.
 const moment = 60 * time.Millisecond
 
+// place is a time that a busy machine does not lose between two steps.
+const place = 2 * time.Second
+
 // timed are the tests of what ends by itself.
 func timed() []scenario {
 	return []scenario{
@@ -182,7 +185,7 @@ func offerOutlastsTheWait(s *stage) {
 func offerEndsWithThePlace(s *stage) {
 	a := s.held(ask("A", 0, "x"))
 	b := ask("B", time.Hour, "x")
-	b.Attend.Place = moment
+	b.Attend.Place = place
 	s.queued(b)
 	s.queued(ask("C", time.Hour, "x"))
 	s.release(&a)
