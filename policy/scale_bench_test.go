@@ -85,6 +85,7 @@ func BenchmarkScale_hit(b *testing.B) {
 func BenchmarkScale_freshParallel(b *testing.B) {
 	e := engine(b, crowded(b))
 	g := e.current.Load()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		q, v := question(), &view{}
 		for n := 0; pb.Next(); n++ {
