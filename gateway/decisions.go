@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -17,7 +18,7 @@ import (
 // may asks policy whether the caller may do something to the gateway as a
 // whole.
 func (s *Server) may(c echo.Context, a lock.Action) error {
-	err := s.Orchestrator.Authorize(c.Request().Context(), CallerFrom(c), a)
+	err := s.parts.Orchestrator.Authorize(c.Request().Context(), CallerFrom(c), a)
 	if denied, ok := errors.AsType[*lock.DeniedError](err); ok {
 		return &lock.DeniedError{Action: denied.Action, Decision: denied.Decision} // about no lock
 	}
@@ -41,7 +42,7 @@ func (s *Server) tryDecision(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.Orchestrator.Decide(c.Request().Context(), question)
+	d, err := s.parts.Orchestrator.Decide(c.Request().Context(), question)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (s *Server) explanation(c echo.Context, id string) (json.RawMessage, error)
 	if err := s.may(c, lock.ActAdmin); err != nil {
 		return nil, err
 	}
-	explanation, found, err := s.Decisions.Explain(c.Request().Context(), id)
+	explanation, found, err := s.parts.Decisions.Explain(c.Request().Context(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +86,17 @@ const noEntry = "no decision has this id, or the log has moved on"
 // asked makes a question of a body. A question about resources obeys the rules
 // of an acquire.
 func asked(body *wire.DecisionRequest, caller *lock.Caller) (*lock.Question, error) {
-	request, err := requested(&wire.AcquireRequest{
+	about := &wire.AcquireRequest{
 		Namespace: body.Namespace, Resources: body.Resources, Owner: body.Owner, Priority: body.Priority,
 		TTL: body.TTL, Wait: body.Wait, Labels: body.Labels, Context: body.Context,
-	})
+	}
+	if body.Request != nil {
+		if !reflect.ValueOf(*about).IsZero() {
+			return nil, lock.Invalid("/request", "holds the whole request: nothing but action goes beside it")
+		}
+		about = body.Request
+	}
+	request, err := requested(about)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +153,7 @@ func (s *Server) listDecisions(c echo.Context) error {
 	if err := s.may(c, lock.ActAdmin); err != nil {
 		return err
 	}
-	page, next, err := s.Decisions.Decisions(q)
+	page, next, err := s.parts.Decisions.Decisions(q)
 	if err != nil {
 		return err
 	}
@@ -176,7 +184,7 @@ func (s *Server) showDecision(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	entry, subject, found := s.Decisions.Decision(id)
+	entry, subject, found := s.parts.Decisions.Decision(id)
 	if !found || subject != CallerFrom(c).Subject.ID {
 		if err := s.may(c, lock.ActAdmin); err != nil {
 			return err
@@ -197,10 +205,13 @@ func (s *Server) showDecision(c echo.Context) error {
 
 // listPolicies is GET /v1/policies.
 func (s *Server) listPolicies(c echo.Context) error {
+	if err := query(c).err(); err != nil {
+		return err
+	}
 	if err := s.may(c, lock.ActRead); err != nil {
 		return err
 	}
-	set := s.Policies.Policies()
-	set.Items, set.Reloads = list(set.Items), list(set.Reloads)
+	set := s.parts.Policies.Policies()
+	set.Items, set.Warnings, set.Reloads = list(set.Items), list(set.Warnings), list(set.Reloads)
 	return writeJSON(c, http.StatusOK, &set)
 }

@@ -19,6 +19,9 @@ import (
 
 // acquire is POST /v1/locks.
 func (s *Server) acquire(c echo.Context) error {
+	if err := query(c).err(); err != nil {
+		return err
+	}
 	var body wire.AcquireRequest
 	if err := s.readJSON(c, s.decoders.acquire, &body); err != nil {
 		return err
@@ -34,7 +37,7 @@ func (s *Server) acquire(c echo.Context) error {
 	if request.Hold = preferredWait(c); request.Hold > 0 {
 		c.Response().Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(request.Hold/time.Second)))
 	}
-	out, err := s.Orchestrator.Acquire(c.Request().Context(), caller, request)
+	out, err := s.parts.Orchestrator.Acquire(c.Request().Context(), caller, request)
 	if err != nil {
 		return err
 	}
@@ -42,8 +45,10 @@ func (s *Server) acquire(c echo.Context) error {
 }
 
 // requested makes the orchestrator's request of a body, with all faults of its
-// texts at once.
+// texts at once. It takes the credentials out of URLs in the body itself, so
+// that nothing which looks at the body later meets them.
 func requested(body *wire.AcquireRequest) (*orchestrator.Request, error) {
+	body.Labels, body.Context = stripLabels(body.Labels), stripJSON(compacted(body.Context))
 	var p params
 	r := &orchestrator.Request{
 		Namespace: lock.Namespace(body.Namespace),
@@ -53,7 +58,7 @@ func requested(body *wire.AcquireRequest) (*orchestrator.Request, error) {
 		TTL:       time.Duration(body.TTL),
 		Wait:      time.Duration(body.Wait),
 		Labels:    body.Labels,
-		Context:   compacted(body.Context),
+		Context:   body.Context,
 	}
 	return r, p.err()
 }
@@ -141,7 +146,7 @@ func (s *Server) pollIn(l *lock.Lock) int {
 	const soonest, latest = 1, 10
 	var expected time.Duration
 	for _, r := range l.Resources {
-		if d, known := s.Orchestrator.Estimate(l.Namespace, r.Key, l.Position); known {
+		if d, known := s.parts.Orchestrator.Estimate(l.Namespace, r.Key, l.Position); known {
 			expected = max(expected, d)
 		}
 	}
@@ -162,7 +167,7 @@ func (s *Server) waitForLock(c echo.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	out, err := s.Orchestrator.Wait(c.Request().Context(), CallerFrom(c), id, timeout)
+	out, err := s.parts.Orchestrator.Wait(c.Request().Context(), CallerFrom(c), id, timeout)
 	if err != nil {
 		return err
 	}
@@ -180,7 +185,7 @@ func (s *Server) showLock(c echo.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	l, err := s.Orchestrator.Watch(c.Request().Context(), CallerFrom(c), id, wait)
+	l, err := s.parts.Orchestrator.Watch(c.Request().Context(), CallerFrom(c), id, wait)
 	return shown(c, &l, err)
 }
 
@@ -195,39 +200,53 @@ func shown(c echo.Context, l *lock.Lock, err error) error {
 
 // renewLock is POST /v1/locks/{id}/renew.
 func (s *Server) renewLock(c echo.Context) error {
-	id, err := lockID(c)
+	id, body, err := s.tokenCall(c)
 	if err != nil {
 		return err
 	}
-	var body wire.TokenRequest
-	if err := s.readJSON(c, s.decoders.token, &body); err != nil {
-		return err
-	}
-	l, err := s.Orchestrator.Renew(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token), (*time.Duration)(body.TTL))
+	l, err := s.parts.Orchestrator.Renew(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token), (*time.Duration)(body.TTL))
 	return shown(c, &l, err)
 }
 
 // verifyLock is POST /v1/locks/{id}/verify.
 func (s *Server) verifyLock(c echo.Context) error {
-	id, err := lockID(c)
+	id, body, err := s.tokenCall(c)
 	if err != nil {
-		return err
-	}
-	var body wire.TokenRequest
-	if err := s.readJSON(c, s.decoders.token, &body); err != nil {
 		return err
 	}
 	if body.TTL != nil {
 		return lock.Invalid("/ttl", "is for renew; verify changes nothing")
 	}
-	l, err := s.Orchestrator.Verify(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token))
+	l, err := s.parts.Orchestrator.Verify(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token))
 	return shown(c, &l, err)
+}
+
+// tokenCall reads a call that names a lock and its fencing token.
+func (s *Server) tokenCall(c echo.Context) (lock.ID, *wire.TokenRequest, error) {
+	id, err := lockID(c)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := query(c).err(); err != nil {
+		return "", nil, err
+	}
+	body := &wire.TokenRequest{}
+	if err := s.readJSON(c, s.decoders.token, body); err != nil {
+		return "", nil, err
+	}
+	if body.Token == 0 {
+		return "", nil, lock.Invalid("/token", "is missing")
+	}
+	return id, body, nil
 }
 
 // changeLock is PATCH /v1/locks/{id}.
 func (s *Server) changeLock(c echo.Context) error {
 	id, err := lockID(c)
 	if err != nil {
+		return err
+	}
+	if err := query(c).err(); err != nil {
 		return err
 	}
 	var body wire.PatchRequest
@@ -242,7 +261,7 @@ func (s *Server) changeLock(c echo.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	l, err := s.Orchestrator.Reprioritize(c.Request().Context(), CallerFrom(c), id, wish)
+	l, err := s.parts.Orchestrator.Reprioritize(c.Request().Context(), CallerFrom(c), id, wish)
 	return shown(c, &l, err)
 }
 
@@ -267,10 +286,10 @@ func (s *Server) endLock(c echo.Context) error {
 	}
 	ctx, caller := c.Request().Context(), CallerFrom(c)
 	if force {
-		l, err := s.Orchestrator.Revoke(ctx, caller, id, reason)
+		l, err := s.parts.Orchestrator.Revoke(ctx, caller, id, reason)
 		return shown(c, &l, err)
 	}
-	l, err := s.Orchestrator.Release(ctx, caller, id, token)
+	l, err := s.parts.Orchestrator.Release(ctx, caller, id, token)
 	return shown(c, &l, err)
 }
 
@@ -286,7 +305,7 @@ func (s *Server) endOwner(c echo.Context) error {
 		return err
 	}
 	caller := CallerFrom(c)
-	ended, err := s.Orchestrator.EndOwner(c.Request().Context(), caller, ns, lock.Owner(owner))
+	ended, err := s.parts.Orchestrator.EndOwner(c.Request().Context(), caller, ns, lock.Owner(owner))
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func one(ctx context.Context, store *embedded.Store, step lock.Step) (lock.Lock,
 // TestKill kills a process that works on the file at random moments. Whatever it
 // was told must be in the file afterwards.
 func TestKill(t *testing.T) {
-	rounds := 100
+	rounds := 30 // a hundred over HTTP: package e2e
 	if testing.Short() {
 		rounds = 10
 	}

@@ -17,6 +17,7 @@ func (t *table) end(e *entry, state lock.State, h happening) {
 		e.offerUntil, e.attended, e.aliveUntil = 0, false, 0
 	})
 	t.record(e, h)
+	t.trimEnded()
 }
 
 // promote offers what the given requests left behind, or stand in now with
@@ -63,14 +64,18 @@ func (t *table) waiterAfter(p place, last *entry) *entry {
 	return nil
 }
 
-// offer gives a waiter its turn. From here on it counts like a holder.
+// offer gives a waiter its turn. From here on it counts like a holder. Nobody
+// comes back to a place that has lapsed, so the offer does not outlast it.
 func (t *table) offer(e *entry) {
 	t.update(e, func() {
-		wait := t.rules.PollOfferTimeout
-		if e.attended {
-			wait = t.rules.OfferTimeout
+		until := t.now.plus(t.rules.PollOfferTimeout)
+		switch {
+		case e.attended:
+			until = t.now.plus(t.rules.OfferTimeout)
+		case e.aliveUntil != 0:
+			until = min(until, e.aliveUntil)
 		}
-		e.state, e.offerUntil = lock.Offered, t.now.plus(wait)
+		e.state, e.offerUntil = lock.Offered, until
 	})
 	t.record(e, happening{what: events.LockOffered, before: lock.Queued})
 }

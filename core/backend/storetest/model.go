@@ -142,6 +142,8 @@ func (w *world) offer(l *lock.Lock) {
 	l.OfferUntil = w.now.Add(w.rules.PollOfferTimeout)
 	if l.Attended {
 		l.OfferUntil = w.now.Add(w.rules.OfferTimeout)
+	} else if !l.AliveUntil.IsZero() && l.AliveUntil.Before(l.OfferUntil) {
+		l.OfferUntil = l.AliveUntil
 	}
 	w.happened(events.LockOffered, l, "")
 }

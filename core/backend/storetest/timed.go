@@ -24,6 +24,7 @@ func timed() []scenario {
 		{name: "Offer/lapsesToTheNext", rules: shortOffers, test: offerLapsesToTheNext},
 		{name: "Offer/lengths", rules: twoOffers, test: offerLengths},
 		{name: "Offer/outlastsTheWait", rules: twoOffers, test: offerOutlastsTheWait},
+		{name: "Offer/endsWithThePlace", rules: twoOffers, test: offerEndsWithThePlace},
 		{name: "Wait/runsOut", test: waitRunsOut},
 		{name: "Attendance/lapses", test: attendanceLapses},
 		{name: "Attendance/renewed", test: attendanceRenewed},
@@ -164,18 +165,30 @@ func offerLengths(s *stage) {
 	}
 }
 
-// offerOutlastsTheWait: neither the end of the wait nor a silent caller ends a
-// standing offer. The lease of another lock shows that the time has passed.
+// offerOutlastsTheWait: the end of the wait does not end a standing offer. The
+// lease of another lock shows that the time has passed.
 func offerOutlastsTheWait(s *stage) {
 	a := s.held(ask("A", 0, "x"))
-	b := ask("B", moment, "x")
-	b.Attend.Place = moment
-	s.queued(b)
+	s.queued(ask("B", moment, "x"))
 	s.release(&a)
 	s.held(leased(ask("C", 0, "y"), 2*moment))
 	s.await(events.LockExpired, "C")
 	require.Equal(s.t, lock.Offered, s.get("B").State)
 	require.Equal(s.t, lock.Held, s.done(&lock.Confirm{ID: idOf("B")}).Lock.State)
+}
+
+// offerEndsWithThePlace: nobody comes back to a place that has lapsed, so the
+// next waiter does not stand behind an offer made to it.
+func offerEndsWithThePlace(s *stage) {
+	a := s.held(ask("A", 0, "x"))
+	b := ask("B", time.Hour, "x")
+	b.Attend.Place = moment
+	s.queued(b)
+	s.queued(ask("C", time.Hour, "x"))
+	s.release(&a)
+	s.await(events.LockOffered, "B")
+	s.await(events.LockOffered, "C")
+	s.await(events.QueueTimeout, "B")
 }
 
 func waitRunsOut(s *stage) {
@@ -245,8 +258,8 @@ func attendanceByRepeat(s *stage) {
 	require.Equal(s.t, lock.Attendance{Attended: true}, got.Lock.Attendance)
 }
 
-// tombstoneForgotten: an ended request is readable for a while, and its
-// idempotency key is free when it is not any more.
+// tombstoneForgotten: an ended request is readable for a while. Its idempotency
+// key outlives it, so that a late repeat never makes a second lock.
 func tombstoneForgotten(s *stage) {
 	a := ask("A", 0, "x")
 	a.Idempotency = lock.Idempotency{Key: "key", Hash: "hash"}
@@ -258,7 +271,9 @@ func tombstoneForgotten(s *stage) {
 	require.ErrorIs(s.t, s.apply(&lock.Release{ID: l.ID, Token: l.Token}).Err, lock.ErrNotFound)
 	again := ask("B", 0, "x")
 	again.Idempotency = lock.Idempotency{Key: "key", Hash: "other"}
-	require.Equal(s.t, idOf("B"), s.held(again).ID)
+	require.ErrorIs(s.t, s.apply(again).Err, lock.ErrIdempotencyConflict)
+	again.Idempotency.Hash = "hash"
+	require.ErrorIs(s.t, s.apply(again).Err, lock.ErrForgotten)
 }
 
 func idempotencyForgotten(s *stage) {
@@ -274,8 +289,6 @@ func idempotencyForgotten(s *stage) {
 // passes lets that much of the store's time go by: a lease of that length ends.
 func (s *stage) passes(d time.Duration) {
 	s.t.Helper()
-	clock := ask("CK", 0, "clock")
-	clock.Lock.Namespace = "clock"
-	s.held(leased(clock, d))
+	s.held(leased(elsewhere("clock", ask("CK", 0, "clock")), d))
 	s.await(events.LockExpired, "CK")
 }
