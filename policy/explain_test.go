@@ -214,3 +214,26 @@ func TestCandidate_failsClosed(t *testing.T) {
 	_, err = c.Explain(t.Context(), whole)
 	require.ErrorContains(t, err, "max_ttl_s of policy p")
 }
+
+// A rule that came true at its second try is not what is missing.
+func TestExplain_passesOverWhatCameTrueInTheEnd(t *testing.T) {
+	c := loaded(t, map[string]string{
+		"p.rego": `package lockgate.policy.p
+
+grant contains "on the list, with a reason" if {
+	listed
+	input.want.reason != ""
+}
+
+listed if {
+	some name in data.facts.listed
+	name == input.subject.id
+}
+`, "facts/data.json": `{"listed": ["bob", "ann"]}`,
+	})
+	whole, err := c.Complete(json.RawMessage(`{"subject": {"id": "ann"}}`), time.Now())
+	require.NoError(t, err)
+	x, err := c.Explain(t.Context(), whole)
+	require.NoError(t, err)
+	require.Equal(t, []Missing{{Grant: "p.grant:3", File: "p.rego", Row: 5, Line: `input.want.reason != ""`}}, x.Missing)
+}
