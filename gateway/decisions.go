@@ -177,9 +177,6 @@ func (p *params) either(name string) *bool {
 // showDecision is GET /v1/decisions/{id}: for administrators, and for the
 // subject that was decided about.
 func (s *Server) showDecision(c echo.Context) error {
-	if err := query(c).err(); err != nil {
-		return err
-	}
 	id, err := pathText(c, "id")
 	if err != nil {
 		return err

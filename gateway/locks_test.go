@@ -361,7 +361,7 @@ func TestWrongParameters_areNamed(t *testing.T) {
 		{"GET", "/v1/queues?cursor=x", "", "cursor"},
 		{"GET", "/v1/status?verbose", "", "verbose"},
 		{"GET", "/v1/policies?path=x", "", "path"},
-		{"GET", "/v1/decisions/d1?explain=full", "", "explain"},
+		{"GET", "/v1/decisions/d1?explain=some", "", "explain"},
 	} {
 		var body any
 		if tc.body != "" {

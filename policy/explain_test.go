@@ -89,9 +89,11 @@ func TestExplain_asksThePoliciesOfThen(t *testing.T) {
 // What did not end within its budget does not end because somebody asks why.
 func TestExplain_hasABudgetToo(t *testing.T) {
 	e := engine(t, map[string]string{
-		"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if {\n\tsome i in numbers.range(1, 100000000)\n\ti < 0\n}\n",
+		"p.rego": "package lockgate.policy.p\n\ngrant contains \"w\" if {\n\tinput.want.reason == \"slowly\"\n\tsome i in numbers.range(1, 100000000)\n\ti < 0\n}\n",
 	}, func(c *Config) { c.Budget = time.Millisecond })
-	_, err := e.Decide(t.Context(), question())
+	q := question()
+	q.Want.Reason = "slowly" // no golden input says so
+	_, err := e.Decide(t.Context(), q)
 	refused, ok := errors.AsType[*lock.PolicyError](err)
 	require.True(t, ok, "%v", err)
 	_, err = e.Explain(t.Context(), refused.DecisionID)
@@ -204,13 +206,36 @@ func TestCandidate_listsWhatItReads(t *testing.T) {
 
 func TestCandidate_failsClosed(t *testing.T) {
 	c := loaded(t, map[string]string{
-		"p.rego":          "package lockgate.policy.p\n\ngrant contains \"w\"\n\nmax_ttl_s contains data.facts.ttl\n",
+		"p.rego":          "package lockgate.policy.p\n\ngrant contains \"w\"\n\nmax_ttl_s contains data.facts.ttl if input.want.reason == \"rare\"\n",
 		"facts/data.json": `{"ttl": "1h"}`,
 	})
-	whole, err := c.Complete(json.RawMessage(`{}`), time.Now())
+	whole, err := c.Complete(json.RawMessage(`{"want": {"reason": "rare"}}`), time.Now()) // no golden input says so
 	require.NoError(t, err)
 	_, err = c.Decide(t.Context(), whole)
 	require.ErrorContains(t, err, "max_ttl_s of policy p")
 	_, err = c.Explain(t.Context(), whole)
 	require.ErrorContains(t, err, "max_ttl_s of policy p")
+}
+
+// A rule that came true at its second try is not what is missing.
+func TestExplain_passesOverWhatCameTrueInTheEnd(t *testing.T) {
+	c := loaded(t, map[string]string{
+		"p.rego": `package lockgate.policy.p
+
+grant contains "on the list, with a reason" if {
+	listed
+	input.want.reason != ""
+}
+
+listed if {
+	some name in data.facts.listed
+	name == input.subject.id
+}
+`, "facts/data.json": `{"listed": ["bob", "ann"]}`,
+	})
+	whole, err := c.Complete(json.RawMessage(`{"subject": {"id": "ann"}}`), time.Now())
+	require.NoError(t, err)
+	x, err := c.Explain(t.Context(), whole)
+	require.NoError(t, err)
+	require.Equal(t, []Missing{{Grant: "p.grant:3", File: "p.rego", Row: 5, Line: `input.want.reason != ""`}}, x.Missing)
 }

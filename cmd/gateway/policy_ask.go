@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockgate/lockgate/client"
+	"github.com/lockgate/lockgate/cmd/internal/output"
 	"github.com/lockgate/lockgate/policy"
 	"github.com/lockgate/lockgate/policy/logbook"
 	"github.com/lockgate/lockgate/policy/replay"
@@ -24,7 +25,7 @@ import (
 func newPolicyEval() *cobra.Command {
 	var (
 		s    policySettings
-		out  format
+		out  output.Format
 		file string
 	)
 	c := &cobra.Command{
@@ -52,7 +53,7 @@ func newPolicyEval() *cobra.Command {
 		},
 	}
 	s.addFlags(c.Flags(), 50*time.Millisecond)
-	out.addFlag(c)
+	out.Flag(c)
 	c.Flags().StringVar(&file, "input", "", "JSON file, - is standard input")
 	mustHave(c, "input")
 	return c
@@ -70,12 +71,13 @@ func wholeInput(candidate *policy.Candidate, text []byte) (json.RawMessage, erro
 	return entry.Inputs[0], nil
 }
 
-func evaluate(c *cobra.Command, out *format, candidate *policy.Candidate, input json.RawMessage) error {
+func evaluate(c *cobra.Command, out *output.Format, candidate *policy.Candidate, input json.RawMessage) error {
 	outcome, err := candidate.Decide(c.Context(), input)
 	if err != nil {
 		return fmt.Errorf("no decision, so a gateway refuses: %w", err)
 	}
-	return out.print(c.OutOrStdout(), outcome, func(w io.Writer) error {
+	w := c.OutOrStdout()
+	return out.Print(w, outcome, func() error {
 		text, err := json.Marshal(outcome)
 		if err != nil {
 			return err
@@ -147,7 +149,7 @@ func newPolicyExplain() *cobra.Command {
 	var (
 		s    policySettings
 		at   gatewayOptions
-		out  format
+		out  output.Format
 		full bool
 		dir  string
 	)
@@ -173,12 +175,12 @@ func newPolicyExplain() *cobra.Command {
 					return err
 				}
 			}
-			return out.print(c.OutOrStdout(), entry, func(w io.Writer) error { return tellEntry(w, entry, full) })
+			return out.Print(c.OutOrStdout(), entry, func() error { return tellEntry(c.OutOrStdout(), entry, full) })
 		},
 	}
 	at.addFlags(c)
 	s.addFlags(c.Flags(), time.Second)
-	out.addFlag(c)
+	out.Flag(c)
 	c.Flags().BoolVar(&full, "full", false, "print the trace of the evaluation too")
 	c.Flags().StringVar(&dir, "dir", "", "decide again with the policies of this folder")
 	return c
@@ -247,7 +249,7 @@ func newPolicyReplay() *cobra.Command {
 	var (
 		s     policySettings
 		at    gatewayOptions
-		out   format
+		out   output.Format
 		since string
 		dir   string
 	)
@@ -277,12 +279,12 @@ func newPolicyReplay() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(c.OutOrStdout(), report, func(w io.Writer) error { return tellReport(w, report) })
+			return out.Print(c.OutOrStdout(), report, func() error { return tellReport(c.OutOrStdout(), report) })
 		},
 	}
 	at.addFlags(c)
 	s.addFlags(c.Flags(), time.Second)
-	out.addFlag(c)
+	out.Flag(c)
 	c.Flags().StringVar(&since, "since", "", "how far back, such as 12h or 7d (default everything)")
 	c.Flags().StringVar(&dir, "candidate", "", "folder with the other policies")
 	mustHave(c, "candidate")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockgate/lockgate/cmd/internal/output"
 	"github.com/lockgate/lockgate/policy"
 	"github.com/lockgate/lockgate/policy/author"
 )
@@ -29,7 +30,7 @@ type checked struct {
 func newPolicyCheck() *cobra.Command {
 	var (
 		s       policySettings
-		out     format
+		out     output.Format
 		verbose bool
 	)
 	c := &cobra.Command{
@@ -59,7 +60,7 @@ func newPolicyCheck() *cobra.Command {
 					found.Reads = candidate.Reads()
 				}
 			}
-			if err := out.print(c.OutOrStdout(), found, found.tell); err != nil {
+			if err := out.Print(c.OutOrStdout(), found, func() error { return found.tell(c.OutOrStdout()) }); err != nil {
 				return err
 			}
 			if refused {
@@ -69,7 +70,7 @@ func newPolicyCheck() *cobra.Command {
 		},
 	}
 	s.addFlags(c.Flags(), 50*time.Millisecond)
-	out.addFlag(c)
+	out.Flag(c)
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "list what decisions depend on")
 	return c
 }
@@ -199,7 +200,7 @@ func newPolicySchema() *cobra.Command {
 }
 
 func newPolicyDiff() *cobra.Command {
-	var out format
+	var out output.Format
 	c := &cobra.Command{
 		Use: "diff OLD NEW", Short: "Tell which rules and facts two folders do not have in common",
 		Long:    "Layout, comments, formatting and tests make no difference. What the difference does to\ndecisions is replay's to tell.",
@@ -215,10 +216,10 @@ func newPolicyDiff() *cobra.Command {
 				return err
 			}
 			changes := author.Difference(older, newer)
-			return out.print(c.OutOrStdout(), changes, func(w io.Writer) error { return tellChanges(w, changes) })
+			return out.Print(c.OutOrStdout(), changes, func() error { return tellChanges(c.OutOrStdout(), changes) })
 		},
 	}
-	out.addFlag(c)
+	out.Flag(c)
 	return c
 }
 

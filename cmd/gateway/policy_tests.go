@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockgate/lockgate/cmd/internal/output"
 	"github.com/lockgate/lockgate/policy"
 	"github.com/lockgate/lockgate/policy/author"
 )
@@ -25,7 +26,7 @@ type tested struct {
 
 func newPolicyTest() *cobra.Command {
 	var (
-		out             format
+		out             output.Format
 		covered, mutate bool
 	)
 	c := &cobra.Command{
@@ -49,13 +50,13 @@ func newPolicyTest() *cobra.Command {
 					return err
 				}
 			}
-			if err := out.print(c.OutOrStdout(), found, found.tell); err != nil {
+			if err := out.Print(c.OutOrStdout(), found, func() error { return found.tell(c.OutOrStdout()) }); err != nil {
 				return err
 			}
 			return found.verdict()
 		},
 	}
-	out.addFlag(c)
+	out.Flag(c)
 	c.Flags().BoolVar(&covered, "coverage", false, "tell which lines no test reaches")
 	c.Flags().BoolVar(&mutate, "mutate", false, "tell which rules no test misses")
 	return c

@@ -150,7 +150,7 @@ func (t *teller) missing(x *policy.Explanation) {
 	if x.Allow {
 		return
 	}
-	t.line("\nto be let in, %s", x.Resource)
+	t.line("\n%s", strings.TrimSpace("to be let in "+x.Resource))
 	for _, d := range x.Denials {
 		t.line("  %s must no longer deny: %s", d.Policy, d.Msg)
 	}

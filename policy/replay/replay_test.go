@@ -36,18 +36,18 @@ max_ttl_s contains data.facts.ttl if input.resource.key == "broken"
 `
 
 // journal decides with a real engine and answers its log, oldest first.
-func journal(t *testing.T) []byte {
-	t.Helper()
-	dir := t.TempDir()
+func journal(tb testing.TB) []byte {
+	tb.Helper()
+	dir := tb.TempDir()
 	for name, text := range map[string]string{"p.rego": current, "data.json": `{"facts": {"ttl": "1h"}}`} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		require.NoError(tb, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	cfg := policy.DefaultConfig()
 	cfg.Dir, cfg.Budget = dir, time.Minute
-	e, err := policy.New(t.Context(), cfg, policy.Options{
+	e, err := policy.New(tb.Context(), cfg, policy.Options{
 		Logger: slog.New(slog.DiscardHandler), Tracer: noop.NewTracerProvider().Tracer(""), Registerer: prometheus.NewRegistry(),
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var log bytes.Buffer
 	ask := func(change func(*lock.Question)) {
 		q := &lock.Question{
@@ -57,14 +57,14 @@ func journal(t *testing.T) []byte {
 			Context:   json.RawMessage(`{"command": "apply"}`),
 		}
 		change(q)
-		d, err := e.Decide(t.Context(), q)
+		d, err := e.Decide(tb.Context(), q)
 		id := d.ID
 		if refused := (&lock.PolicyError{}); err != nil {
-			require.ErrorAs(t, err, &refused)
+			require.ErrorAs(tb, err, &refused)
 			id = refused.DecisionID
 		}
 		entry, ok := e.Entry(id)
-		require.True(t, ok)
+		require.True(tb, ok)
 		log.Write(append(entry, '\n'))
 	}
 	ask(func(*lock.Question) {})
@@ -131,7 +131,7 @@ func TestRun_tellsOfMovedPriorities(t *testing.T) {
 }
 
 func TestRun_tellsWhereThereIsNoDecision(t *testing.T) {
-	r := against(t, journal(t), current+"\nmax_wait_s contains data.facts.ttl if input.command.name == \"plan\"\n")
+	r := against(t, journal(t), current+"\nmax_wait_s contains data.facts.ttl if {\n\tinput.command.name == \"plan\"\n\tinput.resource.key == \"acme/infra/db/default/\"\n}\n")
 	require.Len(t, r.Changes, 1)
 	require.Equal(t, replay.Fails, r.Changes[0].Kind)
 	require.Contains(t, r.Changes[0].Error, "max_wait_s of policy p")
