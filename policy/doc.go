@@ -21,7 +21,7 @@
 // requests are decided with and without OPA's rule index: a policy that cannot
 // answer one of them, or answers differently, is refused too.
 //
-// One organisation costs the others nothing: a fault in its files puts it back
+// One organisation's mistakes stay its own: a fault in its files puts it back
 // to its own last good files, or closes it when there are none; while its package
 // is slow it gets one evaluation at a time, and after three timeouts in ten
 // seconds none until the package changes.
