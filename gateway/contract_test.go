@@ -69,7 +69,7 @@ func (c *contract) fits(ref string, data []byte) error {
 	return c.schemas[ref].Validate(value)
 }
 
-// holds holds an answer against the document: status, headers, media type and
+// holds checks an answer against the document: status, headers, media type and
 // body. Routes and methods that do not exist have no operation: their answer
 // must be a problem all the same.
 func (c *contract) holds(req *http.Request, a *reply) error {
@@ -90,7 +90,11 @@ func (c *contract) holds(req *http.Request, a *reply) error {
 	if err := openapi3filter.ValidateResponse(req.Context(), in); err != nil {
 		return err
 	}
-	media := operation.Responses.Status(a.status).Value.Content.Get(a.header.Get("Content-Type"))
+	content := operation.Responses.Status(a.status).Value.Content
+	if len(a.body) == 0 && len(content) == 0 {
+		return nil
+	}
+	media := content.Get(a.header.Get("Content-Type"))
 	if media == nil {
 		return fmt.Errorf("%s %s: %d: %q is not in the document", req.Method, path, a.status, a.header.Get("Content-Type"))
 	}

@@ -191,7 +191,7 @@ func TestOpen_damagedAnywhere(t *testing.T) {
 	want := written(t, path)
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	rounds, refused := 150, 0
+	rounds, refused := 40, 0
 	if testing.Short() {
 		rounds = 20
 	}
