@@ -48,9 +48,9 @@ func (s *Server) addRoutes() {
 	for path, handler := range map[string]echo.HandlerFunc{
 		"/":             s.welcome,
 		"/openapi.json": s.document,
-		"/.well-known/lockgate-policy-contract.json": s.policyContract,
 		"/docs":         s.docs,
 		"/docs/docs.js": s.docsScript,
+		"/.well-known/lockgate-policy-contract.json": s.policyContract,
 	} {
 		s.add(http.MethodGet, path, handler)
 	}

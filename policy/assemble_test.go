@@ -123,7 +123,7 @@ func TestNew_runsTheCandidatesOwnTests(t *testing.T) {
 	require.Equal(t, Fault{File: "p_test.rego", Row: 5, Col: 1, Code: "test_failed", Msg: got[0].Msg}, got[0])
 	require.Contains(t, got[0].Msg, "test_other")
 
-	got = faults(t, test("test_error if not to_number(\"x\") == 1"))
+	got = faults(t, test("bad if to_number(\"x\") == 1\n\ntest_error if not bad"))
 	require.Len(t, got, 1, "a builtin error is no undefined")
 	require.Equal(t, "test_failed", got[0].Code)
 

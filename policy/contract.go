@@ -17,13 +17,14 @@ type checker struct {
 	cfg      *Config
 	compiler *ast.Compiler
 	modules  []module
+	closed   map[string][]string // fields with a closed set of values
 	faults   []Fault
 }
 
 // checkContract answers a *LoadError with everything that compiles and does not
 // mean what its author thinks.
 func checkContract(c *ast.Compiler, modules []module, cfg *Config) error {
-	k := &checker{cfg: cfg, compiler: c, modules: modules}
+	k := &checker{cfg: cfg, compiler: c, modules: modules, closed: enums()}
 	said := map[voice][]*ast.Rule{}
 	for _, m := range modules {
 		if m.scope.kind != scopePolicy && m.scope.kind != scopeOrg {

@@ -59,11 +59,11 @@ func (e *Engine) Decide(ctx context.Context, q *lock.Question) (lock.Decision, e
 	}
 	took := time.Since(start)
 	e.metrics.observe(q.Action, &a, err, took)
-	e.shadow.offer(q, &a.decision, err)
 	e.log(&entry{
 		id: a.decision.ID, at: start, took: took, question: *q, generation: g, verdicts: a.verdicts,
 		allow: a.decision.Allow, err: err, trace: span.SpanContext().TraceID(),
 	})
+	e.shadow.offer(q, &a.decision, err)
 	describeSpan(span, q, &a)
 	return a.decision, err
 }

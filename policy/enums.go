@@ -44,14 +44,13 @@ type closedField struct {
 type enumWalk struct {
 	*checker
 
-	closed map[string][]string
-	rule   *ast.Rule
-	field  map[string]closedField // by local variable
-	value  map[string]*ast.Term   // constants and references to rules, by local variable
+	rule  *ast.Rule
+	field map[string]closedField // by local variable
+	value map[string]*ast.Term   // constants and references to rules, by local variable
 }
 
 func (k *checker) enumWalk(r *ast.Rule) *enumWalk {
-	e := &enumWalk{checker: k, closed: enums(), rule: r, field: map[string]closedField{}, value: map[string]*ast.Term{}}
+	e := &enumWalk{checker: k, rule: r, field: map[string]closedField{}, value: map[string]*ast.Term{}}
 	ast.WalkExprs(r, func(x *ast.Expr) bool {
 		if a, b, ok := sides(x); ok {
 			e.remember(a, b)

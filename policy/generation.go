@@ -10,7 +10,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
@@ -99,11 +98,12 @@ func build(ctx context.Context, s *sources, cfg *Config, proven map[string]bool)
 	}
 	store := inmem.NewFromObjectWithOpts(map[string]any{"facts": document},
 		inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
-	if err := g.prepare(ctx, compiler, store, modules); err != nil {
+	k := &kit{compiler: compiler, store: store, fields: fields()}
+	if err := g.prepare(ctx, k, modules); err != nil {
 		return nil, err
 	}
 	g.files = s
-	c := &candidate{generation: g, modules: modules, compiler: compiler, store: store}
+	c := &candidate{generation: g, kit: k, modules: modules}
 	return g, c.prove(ctx, settings(cfg), proven)
 }
 
@@ -116,7 +116,7 @@ func settings(cfg *Config) string {
 	return string(text)
 }
 
-func (g *generation) prepare(ctx context.Context, c *ast.Compiler, store storage.Store, modules []module) error {
+func (g *generation) prepare(ctx context.Context, k *kit, modules []module) error {
 	orgs := map[string]bool{}
 	for _, m := range modules {
 		if m.scope.kind == scopeOrg {
@@ -127,17 +127,17 @@ func (g *generation) prepare(ctx context.Context, c *ast.Compiler, store storage
 	if len(orgs) > 0 {
 		always = append(always, "input.resource.org") // it chooses the ward
 	}
-	platform, err := newPlan(ctx, c, store, voices(c, modules, scopePolicy, ""))
+	platform, err := k.plan(ctx, voices(k.compiler, modules, scopePolicy, ""))
 	if err != nil {
 		return err
 	}
-	g.platform = newWard(always, platform)
+	g.platform = k.ward(always, platform)
 	for name := range orgs {
-		own, err := newPlan(ctx, c, store, voices(c, modules, scopeOrg, name))
+		own, err := k.plan(ctx, voices(k.compiler, modules, scopeOrg, name))
 		if err != nil {
 			return err
 		}
-		g.orgs[name] = newWard(always, platform, own)
+		g.orgs[name] = k.ward(always, platform, own)
 	}
 	g.needs = g.platform.needs()
 	for _, w := range g.orgs {
@@ -147,9 +147,9 @@ func (g *generation) prepare(ctx context.Context, c *ast.Compiler, store storage
 	return nil
 }
 
-// newWard works out the memo key: what any plan reads, and what is always a
+// ward works out the memo key: what any plan reads, and what is always a
 // part of it.
-func newWard(always []string, plans ...*plan) *ward {
+func (k *kit) ward(always []string, plans ...*plan) *ward {
 	w := &ward{plans: plans}
 	subs := map[string][][]string{}
 	for _, p := range plans {
@@ -161,7 +161,7 @@ func newWard(always []string, plans ...*plan) *ward {
 		subs[path] = [][]string{nil}
 	}
 	var seen []field
-	for _, f := range fields() {
+	for _, f := range k.fields {
 		parts := widest(subs[f.path()])
 		for _, sub := range parts {
 			w.reads = append(w.reads, read{field: f, sub: sub})

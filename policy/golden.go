@@ -148,7 +148,7 @@ func (a asked) where() string {
 // unending finds the voice that does not come to an end, by asking each alone.
 func (c *candidate) unending(ctx context.Context, p *plan, input ast.Value) *voice {
 	for i := range p.voices {
-		alone, err := newPlan(ctx, c.compiler, c.store, p.voices[i:i+1])
+		alone, err := c.plan(ctx, p.voices[i:i+1])
 		if err != nil {
 			break
 		}

@@ -43,6 +43,13 @@ type plan struct {
 	reads  []read
 }
 
+// kit is what every plan of a generation is made with.
+type kit struct {
+	compiler *ast.Compiler
+	store    storage.Store
+	fields   []field
+}
+
 // voices lists what the policies of a scope say, in a fixed order.
 func voices(c *ast.Compiler, modules []module, kind scopeKind, name string) []voice {
 	seen := map[voice]bool{}
@@ -91,24 +98,24 @@ func levelOf(r *ast.Rule) string {
 	return string(s)
 }
 
-func newPlan(ctx context.Context, c *ast.Compiler, store storage.Store, list []voice) (*plan, error) {
+func (k *kit) plan(ctx context.Context, list []voice) (*plan, error) {
 	terms := make([]*ast.Term, len(list))
 	for i := range list {
 		terms[i] = ast.NewTerm(list[i].ref())
 	}
 	body := ast.NewBody(ast.Equality.Expr(ast.VarTerm(answerVar), ast.ArrayTerm(terms...)))
-	refs, err := dependencies.Base(c, body)
+	refs, err := dependencies.Base(k.compiler, body)
 	if err != nil {
 		return nil, fmt.Errorf("find what the policies read: %w", err)
 	}
 	query, err := rego.New(
-		rego.ParsedQuery(body), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(true),
+		rego.ParsedQuery(body), rego.Compiler(k.compiler), rego.Store(k.store), rego.StrictBuiltinErrors(true),
 		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }),
 	).PrepareForEval(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the policies: %w", err)
 	}
-	return &plan{voices: list, query: query, reads: readsOf(refs)}, nil
+	return &plan{voices: list, query: query, reads: readsOf(refs, k.fields)}, nil
 }
 
 const answerVar = "answer"
@@ -121,9 +128,9 @@ type read struct {
 
 // readsOf turns the analysis of OPA into fields: a whole section where a policy
 // reads one, everything where it reads the input itself.
-func readsOf(refs []ast.Ref) []read {
+func readsOf(refs []ast.Ref, all []field) []read {
 	var reads []read
-	for _, f := range fields() {
+	for _, f := range all {
 		subs, found := [][]string{}, false
 		for _, ref := range refs {
 			sub, ok := under(ref, f)

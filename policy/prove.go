@@ -21,10 +21,9 @@ const (
 // candidate is a generation on its way into force.
 type candidate struct {
 	*generation
+	*kit
 
-	modules  []module
-	compiler *ast.Compiler
-	store    storage.Store
+	modules []module
 }
 
 // prove runs the tests and the golden inputs of every part that is not proven
