@@ -1,0 +1,240 @@
+package deadlock
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/lockgate/lockgate/core/lock"
+)
+
+// Graph is who waits for whom in one snapshot. It does not change and may be
+// read by many at once.
+//
+// Its nodes are the owners, numbered in the order of their first request, and
+// behind them the junctions (see [builder]). Its arcs are kept so that their
+// number grows with the requests, not with the pairs of them; [Graph.Edges]
+// spells all pairs out.
+type Graph struct {
+	at       time.Time
+	requests []Request // live ones, ascending by id
+	waits    []Wait    // ascending by id
+	owners   []lock.Owner
+	node     map[lock.Owner]int
+	mine     [][]int // by owner: its requests
+	lines    []line
+	place    map[place]int // to lines
+
+	nodes int
+	arcs  []arc // of node n: arcs[first[n]:first[n+1]]
+	first []int
+}
+
+// place is one key of one namespace.
+type place struct {
+	namespace lock.Namespace
+	key       lock.Key
+}
+
+// line is everybody at one place.
+type line struct {
+	place
+
+	holders []slot // by owner, then id
+	queue   []slot // in order of the queue
+}
+
+// slot is one request in a line.
+type slot struct {
+	request int
+	owner   int
+	mode    lock.Mode
+}
+
+// arc is one step of a walk. A wait of one owner for another is one arc, or
+// several through junctions: then the first names the waiting request and the
+// last the blocker.
+type arc struct {
+	to      int
+	kind    Kind
+	request int // waiting request, or declared wait; -1 from a junction
+	line    int // -1 when declared
+	blocker int // -1 into a junction, or when declared
+}
+
+// NewGraph derives the graph of a snapshot.
+func NewGraph(s *Snapshot) *Graph {
+	g := &Graph{
+		at:       s.At,
+		requests: slices.Clone(s.Requests), waits: slices.Clone(s.Waits),
+		node:  make(map[lock.Owner]int, len(s.Requests)),
+		place: make(map[place]int, len(s.Requests)),
+	}
+	g.requests = slices.DeleteFunc(g.requests, func(r Request) bool { return !r.State.Live() })
+	slices.SortFunc(g.requests, func(a, b Request) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(g.waits, func(a, b Wait) int { return cmp.Compare(a.ID, b.ID) })
+	for i := range g.requests {
+		g.enlist(i)
+	}
+	for i := range g.lines {
+		g.sortLine(&g.lines[i])
+	}
+	for i := range g.waits {
+		g.nodeOf(g.waits[i].Owner)
+		g.nodeOf(g.waits[i].For)
+	}
+	b := newBuilder(g)
+	b.build()
+	return g
+}
+
+// Owners counts the owners in the graph.
+func (g *Graph) Owners() int { return len(g.owners) }
+
+func (g *Graph) nodeOf(o lock.Owner) int {
+	n, ok := g.node[o]
+	if !ok {
+		n = len(g.owners)
+		g.node[o] = n
+		g.owners = append(g.owners, o)
+		g.mine = append(g.mine, nil)
+	}
+	return n
+}
+
+// enlist puts request i into the lines of its keys.
+func (g *Graph) enlist(i int) {
+	r := &g.requests[i]
+	n := g.nodeOf(r.Owner)
+	g.mine[n] = append(g.mine[n], i)
+	for _, res := range r.Resources {
+		at := place{r.Namespace, res.Key}
+		l, ok := g.place[at]
+		if !ok {
+			l = len(g.lines)
+			g.place[at] = l
+			g.lines = append(g.lines, line{place: at})
+		}
+		s := slot{request: i, owner: n, mode: res.Mode}
+		if r.holds() {
+			g.lines[l].holders = append(g.lines[l].holders, s)
+		} else {
+			g.lines[l].queue = append(g.lines[l].queue, s)
+		}
+	}
+}
+
+func (g *Graph) sortLine(l *line) {
+	slices.SortFunc(l.holders, func(a, b slot) int {
+		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.request, b.request))
+	})
+	slices.SortFunc(l.queue, func(a, b slot) int {
+		return cmp.Or(cmp.Compare(g.requests[a.request].Score, g.requests[b.request].Score), cmp.Compare(a.request, b.request))
+	})
+}
+
+// find answers the live request with an id.
+func (g *Graph) find(id lock.ID) (*Request, bool) {
+	i, ok := slices.BinarySearchFunc(g.requests, id, func(r Request, id lock.ID) int { return cmp.Compare(r.ID, id) })
+	if !ok {
+		return nil, false
+	}
+	return &g.requests[i], true
+}
+
+// from lists the arcs that leave a node.
+func (g *Graph) from(node int) []arc { return g.arcs[g.first[node]:g.first[node+1]] }
+
+// isOwner tells owners from junctions.
+func (g *Graph) isOwner(node int) bool { return node < len(g.owners) }
+
+// blockers calls yield for every edge that queued request i draws.
+func (g *Graph) blockers(i int, yield func(kind Kind, at *line, blocker slot)) {
+	r := &g.requests[i]
+	if r.State != lock.Queued {
+		return
+	}
+	for _, res := range r.Resources {
+		at := &g.lines[g.place[place{r.Namespace, res.Key}]]
+		for _, h := range at.holders {
+			if g.owners[h.owner] != r.Owner && h.mode.Conflicts(res.Mode) {
+				yield(Hard, at, h)
+			}
+		}
+		for _, q := range at.queue {
+			if q.request == i {
+				break
+			}
+			if g.owners[q.owner] != r.Owner && q.mode.Conflicts(res.Mode) {
+				yield(Soft, at, q)
+			}
+		}
+	}
+}
+
+// Edges spells out every edge: requests in ascending order of ids, each with
+// its keys in order, holders before requests ahead; then the declared waits.
+// Their number grows with the square of a queue's length.
+func (g *Graph) Edges() []Edge {
+	var all []Edge
+	for i := range g.requests {
+		g.blockers(i, func(kind Kind, at *line, blocker slot) {
+			all = append(all, g.edge(i, kind, at, blocker.request))
+		})
+	}
+	for i := range g.waits {
+		all = append(all, g.declared(i))
+	}
+	return all
+}
+
+func (g *Graph) edge(request int, kind Kind, at *line, blocker int) Edge {
+	r, b := &g.requests[request], &g.requests[blocker]
+	return Edge{
+		From: r.Owner, To: b.Owner, Kind: kind, Namespace: r.Namespace,
+		Request: r.ID, Resource: at.key, Blocker: b.ID, Token: b.Token,
+	}
+}
+
+func (g *Graph) declared(wait int) Edge {
+	w := &g.waits[wait]
+	return Edge{From: w.Owner, To: w.For, Kind: Declared, Namespace: w.Namespace, Request: w.ID}
+}
+
+// Stands reports whether every edge of a cycle is in the graph, with the same
+// request, the same blocker and the same token. A cycle of a first read that
+// stands in a second one, begun after the first had ended, existed as a whole
+// at one moment: nobody in it can have moved in between.
+func (g *Graph) Stands(c Cycle) bool {
+	for i := range c {
+		if !g.stands(&c[i]) {
+			return false
+		}
+	}
+	return len(c) > 0
+}
+
+func (g *Graph) stands(e *Edge) bool {
+	if e.Kind == Declared {
+		return slices.ContainsFunc(g.waits, func(w Wait) bool {
+			return w.ID == e.Request && w.Owner == e.From && w.For == e.To
+		})
+	}
+	r, ok := g.find(e.Request)
+	if !ok || r.State != lock.Queued || r.Owner != e.From {
+		return false
+	}
+	b, ok := g.find(e.Blocker)
+	if !ok || b.Owner != e.To || b.Token != e.Token || b.Namespace != r.Namespace {
+		return false
+	}
+	want, mine := r.mode(e.Resource)
+	has, theirs := b.mode(e.Resource)
+	if !mine || !theirs || !want.Conflicts(has) {
+		return false
+	}
+	if e.Kind == Hard {
+		return b.holds()
+	}
+	return b.State == lock.Queued && b.ahead(r)
+}
