@@ -45,12 +45,7 @@ func classOf(candidates []Candidate, owners int) Class {
 // record for each class and policy.
 type history struct {
 	mu      sync.Mutex
-	records map[lesson]record
-}
-
-type lesson struct {
-	class  Class
-	policy Policy
+	records map[Class]map[Policy]record
 }
 
 // record holds means in which an old experience fades by a fifth with each new
@@ -83,7 +78,7 @@ func (h *history) choose(c Class) Policy {
 	defer h.mu.Unlock()
 	best, least := LowestPriority, math.Inf(1)
 	for _, p := range schooled() {
-		r := h.records[lesson{c, p}]
+		r := h.records[c][p]
 		if r.trials < trials {
 			return p
 		}
@@ -111,19 +106,21 @@ func (h *history) note(e Experience) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.records == nil {
-		h.records = make(map[lesson]record)
+		h.records = make(map[Class]map[Policy]record)
+	}
+	if h.records[e.Class] == nil {
+		h.records[e.Class] = make(map[Policy]record)
 	}
 	repeated := 0.0
 	if e.Repeated {
 		repeated = 1
 	}
-	at := lesson{e.Class, e.Policy}
-	r := h.records[at]
+	r := h.records[e.Class][e.Policy]
 	if r.trials == 0 {
 		r.repeated, r.wait = repeated, e.Wait.Seconds()
 	}
 	r.trials++
 	r.repeated += fade * (repeated - r.repeated)
 	r.wait += fade * (e.Wait.Seconds() - r.wait)
-	h.records[at] = r
+	h.records[e.Class][e.Policy] = r
 }

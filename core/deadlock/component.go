@@ -156,9 +156,9 @@ func (w *walker) cycle(start, limit int, may follow) Cycle {
 	w.level = append(w.level[:0], start)
 	for range limit {
 		w.next = w.next[:0]
-		for i := 0; i < len(w.level); i++ {
-			if last, closed := w.spread(w.level[i], start, may); closed {
-				return w.trace(start, w.level[i], last)
+		for at := 0; at != len(w.level); at++ { // spread adds junctions to it
+			if last, closed := w.spread(w.level[at], start, may); closed {
+				return w.trace(start, w.level[at], last)
 			}
 		}
 		if len(w.next) == 0 {
@@ -202,8 +202,8 @@ func (w *walker) trace(start, node, last int) Cycle {
 	}
 	var ring Cycle
 	var open *arc
-	for i := len(arcs) - 1; i >= 0; i-- {
-		a := &w.g.arcs[arcs[i]]
+	for _, i := range slices.Backward(arcs) {
+		a := &w.g.arcs[i]
 		if a.request >= 0 {
 			open = a
 		}
@@ -236,10 +236,10 @@ func (g *Graph) reach(roots []int, may follow) []int {
 	for _, r := range roots {
 		meet(r)
 	}
-	for i := 0; i < len(found); i++ {
-		arcs := g.from(found[i])
+	for at := 0; at != len(found); at++ { // meet adds to it
+		arcs := g.from(found[at])
 		for j := range arcs {
-			if may(found[i], &arcs[j]) {
+			if may(found[at], &arcs[j]) {
 				meet(arcs[j].to)
 			}
 		}

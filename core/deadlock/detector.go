@@ -96,7 +96,7 @@ func (d *Detector) resolve(ctx context.Context, k *knot) Finding {
 	f.Class = classOf(f.Candidates, len(k.owners))
 	v := d.judge(ctx, k, f.ID, f.Candidates)
 	f.Policy, f.Fallback = v.policy, v.fallback
-	f.Victims = k.victims(f.Candidates, &v)
+	f.Victims = k.victims(f.Candidates, v)
 	if len(f.Victims) > 0 {
 		f.Cycle = f.Victims[0].Cycle
 	}

@@ -191,7 +191,7 @@ func (g *Graph) Edges() []Edge {
 func (g *Graph) edge(request int, kind Kind, at *line, blocker int) Edge {
 	r, b := &g.requests[request], &g.requests[blocker]
 	return Edge{
-		From: r.Owner, To: b.Owner, Kind: kind, Namespace: r.Namespace,
+		From: r.Owner, To: b.Owner, Kind: kind, Namespace: at.namespace,
 		Request: r.ID, Resource: at.key, Blocker: b.ID, Token: b.Token,
 	}
 }
@@ -207,14 +207,14 @@ func (g *Graph) declared(wait int) Edge {
 // at one moment: nobody in it can have moved in between.
 func (g *Graph) Stands(c Cycle) bool {
 	for i := range c {
-		if !g.stands(&c[i]) {
+		if !g.has(&c[i]) {
 			return false
 		}
 	}
 	return len(c) > 0
 }
 
-func (g *Graph) stands(e *Edge) bool {
+func (g *Graph) has(e *Edge) bool {
 	if e.Kind == Declared {
 		return slices.ContainsFunc(g.waits, func(w Wait) bool {
 			return w.ID == e.Request && w.Owner == e.From && w.For == e.To

@@ -25,7 +25,6 @@ type builder struct {
 	g     *Graph
 	nodes int
 	links []link
-	ahead [2]chain // of the line at hand: everybody, exclusive only
 }
 
 type link struct {

@@ -13,7 +13,6 @@ type knot struct {
 	*study
 
 	id     int   // label of its nodes
-	nodes  []int // junctions too
 	owners []int // ascending by name
 	rings  [][]int
 }
@@ -41,7 +40,7 @@ func examine(g *Graph, roots []int) *study {
 	s.backward = newBackward(g)
 	var nodes []int
 	for i, c := range components {
-		k := knot{study: s, id: i + 1, nodes: c}
+		k := knot{study: s, id: i + 1}
 		for _, n := range c {
 			s.label[n] = k.id
 			if g.isOwner(n) {

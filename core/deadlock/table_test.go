@@ -44,7 +44,10 @@ func (t *table) add(state lock.State, owner string, keys ...string) *Request {
 	return &t.snap.Requests[len(t.snap.Requests)-1]
 }
 
-func (t *table) hold(owner string, keys ...string) *Request { return t.add(lock.Held, owner, keys...) }
+func (t *table) hold(owner string, keys ...string) *Request {
+	return t.add(lock.Held, owner, keys...)
+}
+
 func (t *table) wait(owner string, keys ...string) *Request {
 	return t.add(lock.Queued, owner, keys...)
 }
@@ -92,10 +95,3 @@ func (t *table) ring(n int) {
 	}
 }
 
-func owners(names ...string) []lock.Owner {
-	list := make([]lock.Owner, len(names))
-	for i, n := range names {
-		list[i] = lock.Owner(n)
-	}
-	return list
-}

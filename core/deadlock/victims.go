@@ -28,10 +28,12 @@ type Taken struct {
 
 // verdict is who gives way in a knot and who said so.
 type verdict struct {
-	policy   Policy
-	fallback error
-	reasons  map[int]string // by node
-	gaveWay  map[int]bool
+	id         string
+	candidates map[int]*Candidate // by node
+	policy     Policy
+	fallback   error
+	reasons    map[int]string // by node
+	gaveWay    map[int]bool
 }
 
 // selectTimeout is how long an extension may think about one deadlock.
@@ -39,18 +41,20 @@ const selectTimeout = 25 * time.Millisecond
 
 // judge chooses the victims of every ring of a knot. Candidates are ascending
 // by owner and get their costs.
-func (d *Detector) judge(ctx context.Context, k *knot, id string, candidates []Candidate) verdict {
-	v := verdict{policy: d.cfg.VictimPolicy, reasons: make(map[int]string), gaveWay: make(map[int]bool)}
+func (d *Detector) judge(ctx context.Context, k *knot, id string, candidates []Candidate) *verdict {
+	v := &verdict{
+		id: id, policy: d.cfg.VictimPolicy,
+		candidates: make(map[int]*Candidate, len(candidates)), reasons: make(map[int]string), gaveWay: make(map[int]bool),
+	}
 	if v.policy == Adaptive {
 		v.policy = d.history.choose(classOf(candidates, len(k.owners)))
 	}
 	ruleOf(v.policy, id).apply(candidates, d.cfg.MaxVictimizations)
-	byNode := make(map[int]*Candidate, len(candidates))
 	for i := range candidates {
-		byNode[k.g.node[candidates[i].Owner]] = &candidates[i]
+		v.candidates[k.g.node[candidates[i].Owner]] = &candidates[i]
 	}
 	if name, ok := v.policy.Extension(); ok {
-		v.fallback = d.askExtension(ctx, name, k, id, byNode, &v)
+		v.fallback = d.askExtension(ctx, name, k, v)
 		if v.fallback == nil {
 			return v
 		}
@@ -59,9 +63,9 @@ func (d *Detector) judge(ctx context.Context, k *knot, id string, candidates []C
 		clear(v.reasons)
 	}
 	for _, ring := range k.rings {
-		for _, n := range k.cheapest(ring, byNode) {
+		for _, n := range k.cheapest(ring, v.candidates) {
 			v.gaveWay[n] = true
-			v.reasons[n] = reasonOf(v.policy, byNode[n])
+			v.reasons[n] = reasonOf(v.policy, v.candidates[n])
 		}
 	}
 	return v
@@ -110,7 +114,7 @@ func (k *knot) cheapest(ring []int, candidates map[int]*Candidate) []int {
 
 // askExtension lets an extension choose one victim after the other until no
 // ring is left, then lets go of those who are not needed.
-func (d *Detector) askExtension(ctx context.Context, name string, k *knot, id string, candidates map[int]*Candidate, v *verdict) error {
+func (d *Detector) askExtension(ctx context.Context, name string, k *knot, v *verdict) error {
 	if d.extensions == nil {
 		return errors.New("no extensions are loaded")
 	}
@@ -123,7 +127,7 @@ func (d *Detector) askExtension(ctx context.Context, name string, k *knot, id st
 			if len(left) == 0 {
 				break
 			}
-			n, reason, err := d.ask(ctx, name, k, k.dispute(id, left[0], candidates, v.gaveWay))
+			n, reason, err := d.ask(ctx, name, k, k.dispute(left[0], v))
 			if err != nil {
 				return err
 			}
@@ -135,13 +139,13 @@ func (d *Detector) askExtension(ctx context.Context, name string, k *knot, id st
 }
 
 // dispute is the question about what is left of a ring.
-func (k *knot) dispute(id string, nodes []int, candidates map[int]*Candidate, gaveWay map[int]bool) *Dispute {
-	d := &Dispute{ID: id, At: k.g.at}
+func (k *knot) dispute(nodes []int, v *verdict) *Dispute {
+	d := &Dispute{ID: v.id, At: k.g.at}
 	var immune []Candidate
 	for _, n := range nodes {
-		c, ok := candidates[n]
+		c, ok := v.candidates[n]
 		switch {
-		case !ok || gaveWay[n]:
+		case !ok || v.gaveWay[n]:
 		case c.Immune:
 			immune = append(immune, *c)
 		default:
@@ -154,7 +158,7 @@ func (k *knot) dispute(id string, nodes []int, candidates map[int]*Candidate, ga
 	slices.SortFunc(d.Candidates, func(a, b Candidate) int { return compareOwners(a.Owner, b.Owner) })
 	for _, c := range d.Candidates {
 		n := k.g.node[c.Owner]
-		if d.Cycle = k.ringThrough(n, gaveWay); d.Cycle != nil {
+		if d.Cycle = k.ringThrough(n, v.gaveWay); d.Cycle != nil {
 			break
 		}
 	}

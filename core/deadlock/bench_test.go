@@ -1,0 +1,98 @@
+package deadlock
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lockgate/lockgate/core/lock"
+)
+
+// busy is a namespace of n owners that each hold a key and wait for one of a
+// hundred others, with one ring of the given length whose owners stand in the
+// midst of long queues.
+func busy(n, length int) *table {
+	t := newTable()
+	const popular = 100
+	for i := range popular {
+		t.hold(fmt.Sprintf("holder%d", i), fmt.Sprintf("popular%d", i))
+	}
+	for i := range n - popular {
+		owner := fmt.Sprintf("waiter%d", i)
+		t.hold(owner, "own"+owner)
+		t.wait(owner, fmt.Sprintf("popular%d", i%popular))
+	}
+	for i := range length {
+		t.wait(fmt.Sprintf("holder%d", i), fmt.Sprintf("popular%d", (i+1)%length))
+	}
+	return t
+}
+
+func TestBusy_hasTheRingThatIsMeasured(t *testing.T) {
+	g := busy(10_000, 10).graph()
+	require.Equal(t, 10_000, g.Owners())
+	found := detector(t, LowestPriority).Find(t.Context(), g, []lock.Owner{"holder9"})
+	require.Len(t, found, 1)
+	require.Len(t, found[0].Victims, 1)
+	require.Len(t, found[0].Cycle, 10)
+}
+
+func BenchmarkGraph_10000Owners(b *testing.B) {
+	t := busy(10_000, 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		NewGraph(&t.snap)
+	}
+}
+
+func BenchmarkFind_ringIn10000Owners(b *testing.B) {
+	for _, length := range []int{2, 10} {
+		b.Run(fmt.Sprintf("length=%d", length), func(b *testing.B) {
+			benchmarkFind(b, busy(10_000, length), "holder0")
+		})
+	}
+}
+
+func BenchmarkFind_ringOf10000(b *testing.B) {
+	t := newTable()
+	t.ring(10_000)
+	benchmarkFind(b, t, "o00000")
+}
+
+func benchmarkFind(b *testing.B, t *table, from lock.Owner) {
+	b.Helper()
+	d, g := detector(b, LowestPriority), t.graph()
+	b.Run("search", func(b *testing.B) {
+		for b.Loop() {
+			if !g.Cyclic([]lock.Owner{from}) {
+				b.Fatal("no deadlock")
+			}
+		}
+	})
+	b.Run("search+victims", func(b *testing.B) {
+		for b.Loop() {
+			if len(d.Find(b.Context(), g, []lock.Owner{from})) != 1 {
+				b.Fatal("not one deadlock")
+			}
+		}
+	})
+}
+
+func BenchmarkFind_nothingFrom(b *testing.B) {
+	d, g := detector(b, LowestPriority), busy(10_000, 10).graph()
+	for b.Loop() {
+		if len(d.Find(b.Context(), g, []lock.Owner{"nobody"})) != 0 {
+			b.Fatal("a deadlock")
+		}
+	}
+}
+
+func BenchmarkSweep_10000Owners(b *testing.B) {
+	d, g := detector(b, LowestPriority), busy(10_000, 0).graph()
+	for b.Loop() {
+		if len(d.Sweep(b.Context(), g)) != 0 {
+			b.Fatal("a deadlock")
+		}
+	}
+}
