@@ -12,6 +12,9 @@ func anyArc(int, *arc) bool { return true }
 // that can be reached from roots. Each lists its nodes, junctions too. A
 // component comes after every component that it can reach.
 func (g *Graph) components(roots []int, may follow) [][]int {
+	if len(roots) == 0 {
+		return nil
+	}
 	var found [][]int
 	t := newTarjan(g.nodes, g.successors(may), func(nodes []int) {
 		if g.countOwners(nodes) > 1 {
@@ -54,11 +57,10 @@ func (g *Graph) successors(may follow) func(*frame) (int, bool) {
 type tarjan struct {
 	successor func(*frame) (int, bool) // the next neighbour of the frame's node
 	found     func(nodes []int)        // called with each component, those it reaches first; nodes must not be kept
-	clock     int
-	seen      []int // when a node was met; 0: not yet
-	low       []int // the earliest node known to be reachable within the component
-	done      []bool
-	stack     []int // nodes whose component is not known yet
+	clock     int32
+	seen      []int32 // when a node was met; 0: not yet, -1: its component is known
+	low       []int32 // the earliest node known to be reachable within the component
+	stack     []int   // nodes whose component is not known yet
 	path      []frame
 }
 
@@ -68,10 +70,7 @@ type frame struct {
 }
 
 func newTarjan(nodes int, successor func(*frame) (int, bool), found func([]int)) *tarjan {
-	return &tarjan{
-		successor: successor, found: found,
-		seen: make([]int, nodes), low: make([]int, nodes), done: make([]bool, nodes),
-	}
+	return &tarjan{successor: successor, found: found, seen: make([]int32, nodes), low: make([]int32, nodes)}
 }
 
 func (t *tarjan) visit(root int) {
@@ -111,10 +110,9 @@ func (t *tarjan) step(f *frame) (int, bool) {
 		switch {
 		case !more:
 			return 0, false
-		case t.done[to]:
 		case t.seen[to] == 0:
 			return to, true
-		default:
+		case t.seen[to] > 0:
 			t.low[f.node] = min(t.low[f.node], t.seen[to])
 		}
 	}
@@ -128,7 +126,7 @@ func (t *tarjan) close(node int) {
 	}
 	nodes := t.stack[at:]
 	for _, n := range nodes {
-		t.done[n] = true
+		t.seen[n] = -1
 	}
 	t.found(nodes)
 	t.stack = t.stack[:at]

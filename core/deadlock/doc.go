@@ -15,30 +15,30 @@
 // Two requests conflict on a key when their owners differ and one of their modes
 // is exclusive. "Ahead" is by score, ties by id, the same order in every queue.
 //
-//	             held by           queue, first to last
-//	  vpc      ┌───────────┐      ┌──────────────┐
-//	           │ a         │ ◄─── │ r4 of b      │      b ─hard─► a   (r4, vpc)
-//	           └───────────┘      └──────────────┘
-//	             held by           queue
-//	  dns      ┌───────────┐      ┌──────────────┐
-//	           │ b         │ ◄─┬─ │ r5 of c      │      c ─hard─► b   (r5, dns)
-//	           └───────────┘   │  └──────▲───────┘
-//	                           │  ┌──────┴───────┐      a ─hard─► b   (r6, dns)
-//	                           └─ │ r6 of a      │      a ─soft─► c   (r6, dns)
-//	                              └──────────────┘
+//	           held by           queue, first to last
+//	vpc      ┌───────────┐      ┌──────────────┐
+//	         │ a         │ ◄─── │ r4 of b      │      b ─hard─► a   (r4, vpc)
+//	         └───────────┘      └──────────────┘
+//	           held by           queue
+//	dns      ┌───────────┐      ┌──────────────┐
+//	         │ b         │ ◄─┬─ │ r5 of c      │      c ─hard─► b   (r5, dns)
+//	         └───────────┘   │  └──────▲───────┘
+//	                         │  ┌──────┴───────┐      a ─hard─► b   (r6, dns)
+//	                         └─ │ r6 of a      │      a ─soft─► c   (r6, dns)
+//	                            └──────────────┘
 //
-//	         hard, vpc
-//	      ┌─────────────┐
-//	      ▼             │          a and b wait for each other: one of them must
-//	      a ──────────► b          give way. c waits for a ring but is in none;
-//	      │  hard, dns  ▲          nothing happens to it. Without the edge from b
-//	      └──soft──► c ─┘          to a there would be no deadlock.
+//	       hard, vpc
+//	    ┌─────────────┐
+//	    ▼             │          Two rings: a, b and, by way of the queue, a, c,
+//	    a ──────────► b          b. If a moved ahead of c the second would be
+//	    │  hard, dns  ▲          gone, the first would not: a or b must give way,
+//	    └──soft──► c ─┘          which breaks both. c is no candidate.
 //
 // An owner waits for all of its edges, so every cycle is a deadlock, and a
-// deadlock stays until somebody gives way. A ring that has a soft edge in every
-// turn is undone by moving requests ahead of others, whoever they are; only a
-// ring of hard and declared edges costs a victim. A victim's waits in the ring
-// end. What it holds blocks the others until it is released.
+// deadlock stays until somebody gives way. A ring with a soft edge in it is
+// undone by moving requests ahead of others; only a ring of hard and declared
+// edges costs a victim. A victim's waits in the ring end. What it holds blocks
+// the others until it is released.
 //
 // The pairs of a queue grow with the square of its length; the graph joins them
 // by junctions and grows with the requests.

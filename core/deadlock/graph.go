@@ -62,16 +62,15 @@ type arc struct {
 	blocker int // -1 into a junction, or when declared
 }
 
-// NewGraph derives the graph of a snapshot.
+// NewGraph derives the graph of a snapshot, which must not be changed while the
+// graph is in use. A snapshot in ascending order of ids saves a copy of it.
 func NewGraph(s *Snapshot) *Graph {
 	g := &Graph{
 		at:       s.At,
-		requests: slices.Clone(s.Requests), waits: slices.Clone(s.Waits),
+		requests: inOrder(s.Requests), waits: slices.Clone(s.Waits),
 		node:  make(map[lock.Owner]int, len(s.Requests)),
 		place: make(map[place]int, len(s.Requests)),
 	}
-	g.requests = slices.DeleteFunc(g.requests, func(r Request) bool { return !r.State.Live() })
-	slices.SortFunc(g.requests, func(a, b Request) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(g.waits, func(a, b Wait) int { return cmp.Compare(a.ID, b.ID) })
 	for i := range g.requests {
 		g.enlist(i)
@@ -86,6 +85,18 @@ func NewGraph(s *Snapshot) *Graph {
 	b := newBuilder(g)
 	b.build()
 	return g
+}
+
+// inOrder answers the live requests by id.
+func inOrder(requests []Request) []Request {
+	ended := func(r Request) bool { return !r.State.Live() }
+	byID := func(a, b Request) int { return cmp.Compare(a.ID, b.ID) }
+	if !slices.ContainsFunc(requests, ended) && slices.IsSortedFunc(requests, byID) {
+		return requests
+	}
+	requests = slices.DeleteFunc(slices.Clone(requests), ended)
+	slices.SortFunc(requests, byID)
+	return requests
 }
 
 // Owners counts the owners in the graph.

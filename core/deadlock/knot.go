@@ -31,11 +31,12 @@ type study struct {
 
 // examine searches from the given nodes.
 func examine(g *Graph, roots []int) *study {
-	s := &study{g: g, walk: newWalker(g)}
+	s := &study{g: g}
 	components := g.components(roots, anyArc)
 	if len(components) == 0 {
 		return s
 	}
+	s.walk = newWalker(g)
 	s.label, s.hard = make([]int, g.nodes), make([]int, g.nodes)
 	s.backward = newBackward(g)
 	var nodes []int
@@ -126,16 +127,24 @@ func (s *study) within(ring int, gaveWay map[int]bool) follow {
 	}
 }
 
-// representatives bounds how many owners are tried for the shortest cycle.
-const representatives = 64
+// tries bounds for how many of n owners the shortest cycle through them is
+// looked for: all of a small deadlock, fewer the longer each walk is.
+func tries(n int) int { return min(n, max(1, min(64, 4096/n))) }
 
-// cycle is the shortest ring of a knot; among equals the one met first from the
-// owners in order of their names, whoever searched.
+// cycle is the shortest ring of a knot, without soft edges if there is one;
+// among equals the one met first from the owners in order of their names,
+// whoever searched. In a large knot a shorter one may be missed.
 func (k *knot) cycle() Cycle {
-	var shortest Cycle
-	limit := len(k.owners)
+	owners := k.owners
 	inside := func(from int, a *arc) bool { return k.label[from] == k.id && k.label[a.to] == k.id }
-	for _, n := range k.owners[:min(len(k.owners), representatives)] {
+	if i := slices.IndexFunc(owners, func(n int) bool { return k.hard[n] != 0 }); i >= 0 {
+		ring := k.hard[owners[i]]
+		owners = slices.DeleteFunc(slices.Clone(owners), func(n int) bool { return k.hard[n] != ring })
+		inside = k.within(ring, nil)
+	}
+	var shortest Cycle
+	limit := len(owners)
+	for _, n := range owners[:tries(len(owners))] {
 		if c := k.walk.cycle(n, limit, inside); c != nil {
 			shortest, limit = c, len(c)-1
 		}

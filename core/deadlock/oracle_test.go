@@ -314,4 +314,3 @@ func TestStands_onlyWhileEveryEdgeDoes(t *testing.T) {
 		require.False(t, again.graph().Stands(c), "%s was granted again", tab.snap.Requests[i].ID)
 	}
 }
-

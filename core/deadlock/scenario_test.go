@@ -247,11 +247,9 @@ func (s *scenario) measures() string {
 // guest is an extension that always answers the same.
 type guest struct {
 	answer string
-	asked  []*Dispute
 }
 
-func (g *guest) SelectVictim(ctx context.Context, extension string, d *Dispute) (Choice, error) {
-	g.asked = append(g.asked, d)
+func (g *guest) SelectVictim(ctx context.Context, extension string, _ *Dispute) (Choice, error) {
 	switch g.answer {
 	case "hangs":
 		<-ctx.Done()

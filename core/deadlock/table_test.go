@@ -94,4 +94,3 @@ func (t *table) ring(n int) {
 		t.wait(fmt.Sprintf("o%05d", i), fmt.Sprintf("k%05d", (i+1)%n))
 	}
 }
-
