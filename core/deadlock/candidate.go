@@ -1,7 +1,6 @@
 package deadlock
 
 import (
-	"slices"
 	"time"
 
 	"github.com/lockgate/lockgate/core/lock"
@@ -64,9 +63,6 @@ func (c *Candidate) addLock(r *Request, at time.Time) {
 
 // addWait notes a queued request that is part of the deadlock.
 func (c *Candidate) addWait(r *Request, at time.Time) {
-	if slices.Contains(c.Requests, r.ID) {
-		return
-	}
 	c.Requests = append(c.Requests, r.ID)
 	if c.WaitingSince.IsZero() || r.Enqueued.Before(c.WaitingSince) {
 		c.WaitingSince, c.Labels = r.Enqueued, r.Labels

@@ -176,11 +176,9 @@ func (k *knot) candidates() []Candidate {
 		}
 		c := k.g.facts(n, k.g.at)
 		for _, i := range k.g.mine[n] {
-			k.g.blockers(i, func(kind Kind, _ *line, b slot) {
-				if kind == Hard && k.hard[b.owner] == k.hard[n] {
-					c.addWait(&k.g.requests[i], k.g.at)
-				}
-			})
+			if len(k.blockersInRing(i, n)) > 0 {
+				c.addWait(&k.g.requests[i], k.g.at)
+			}
 		}
 		if len(c.Requests) == 0 {
 			continue

@@ -106,9 +106,6 @@ func (m *mesh) frees(v int) int {
 	free := []int{v}
 	for i := 0; i < len(free); i++ {
 		for _, p := range m.in[free[i]] {
-			if p == v {
-				continue
-			}
 			if waits[p]--; waits[p] == 0 {
 				free = append(free, p)
 			}

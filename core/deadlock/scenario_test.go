@@ -19,7 +19,7 @@ import (
 // The scenarios in testdata speak the language of the comment of each command
 // in [scenario.run].
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		t.Helper()
 		s := &scenario{t: t, table: newTable(), cfg: DefaultConfig()}
 		datadriven.RunTest(t, path, s.run)

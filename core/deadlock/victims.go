@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -211,39 +212,65 @@ func (k *knot) past(n int, gaveWay map[int]bool) follow {
 
 // victims describes those who give way, ascending by owner.
 func (k *knot) victims(candidates []Candidate, v *verdict) []Victim {
-	var all []Victim
+	var list []Victim
+	ended := k.waitsToEnd(v.gaveWay)
 	for i := range candidates {
 		c := &candidates[i]
 		n := k.g.node[c.Owner]
 		if !v.gaveWay[n] {
 			continue
 		}
-		all = append(all, Victim{
-			Owner: c.Owner, Requests: k.waitsToEnd(n, c, v.gaveWay),
-			Cycle: k.ringThrough(n, v.gaveWay), Locks: k.wanted(n), Reason: v.reasons[n],
-		})
+		victim := Victim{Owner: c.Owner, Cycle: k.ringThrough(n, v.gaveWay), Locks: k.wanted(n), Reason: v.reasons[n]}
+		for _, r := range k.g.mine[n] {
+			if ended[r] {
+				victim.Requests = append(victim.Requests, k.g.requests[r].ID)
+			}
+		}
+		list = append(list, victim)
 	}
-	return all
+	return list
 }
 
-// waitsToEnd lists those of a victim's requests that lead back to it when all
-// other victims have given way.
-func (k *knot) waitsToEnd(n int, c *Candidate, gaveWay map[int]bool) []lock.ID {
-	if len(c.Requests) == 1 {
-		return c.Requests
-	}
-	var ids []lock.ID
-	rest := k.within(k.hard[n], gaveWay)
-	for _, i := range k.g.mine[n] {
-		var roots []int
-		k.g.blockers(i, func(kind Kind, _ *line, b slot) {
-			if kind == Hard && k.hard[b.owner] == k.hard[n] {
-				roots = append(roots, b.owner)
+// waitsToEnd picks the requests of the victims that must end. It begins with
+// all that are part of a ring and spares, one after the other, whatever does not
+// lead back to its owner past those that end. Two victims that wait for each
+// other cannot both be spared: the second is judged with the first one's wait in
+// place.
+func (k *knot) waitsToEnd(gaveWay map[int]bool) map[int]bool {
+	victims := slices.Sorted(maps.Keys(gaveWay))
+	roots := make(map[int][]int) // by request: whom it waits for in the ring
+	ended := make(map[int]bool)
+	for _, n := range victims {
+		for _, i := range k.g.mine[n] {
+			if roots[i] = k.blockersInRing(i, n); len(roots[i]) > 0 {
+				ended[i] = true
 			}
-		})
-		if slices.Contains(k.g.reach(roots, rest), n) {
-			ids = append(ids, k.g.requests[i].ID)
 		}
 	}
-	return ids
+	for _, n := range victims {
+		for _, i := range k.g.mine[n] {
+			if len(k.g.mine[n]) > 1 && ended[i] && !slices.Contains(k.g.reach(roots[i], k.pastRequests(n, ended)), n) {
+				delete(ended, i)
+			}
+		}
+	}
+	return ended
+}
+
+func (k *knot) blockersInRing(i, n int) []int {
+	var nodes []int
+	k.g.blockers(i, func(kind Kind, _ *line, b slot) {
+		if kind == Hard && k.hard[b.owner] == k.hard[n] {
+			nodes = append(nodes, b.owner)
+		}
+	})
+	return nodes
+}
+
+// pastRequests follows the arcs of n's ring but those of requests that end.
+func (k *knot) pastRequests(n int, ended map[int]bool) follow {
+	rest := k.within(k.hard[n], nil)
+	return func(from int, a *arc) bool {
+		return rest(from, a) && (a.kind == Declared || !ended[a.request])
+	}
 }
