@@ -77,6 +77,30 @@ func BenchmarkFind_ringOf10000(b *testing.B) {
 	benchmarkFind(b, t, "o00000")
 }
 
+// One queue of a thousand, made a deadlock by its order: whoever holds what all
+// of them want stands last.
+func BenchmarkFind_softBehindAThousand(b *testing.B) {
+	t := newTable()
+	t.hold("a", "vpc")
+	for i := range 1000 {
+		t.wait(fmt.Sprintf("w%d", i), "vpc", "dns")
+	}
+	t.wait("a", "dns")
+	benchmarkFind(b, t, "a")
+}
+
+// The same queue, closed by a holder that waits for its last: one victim.
+func BenchmarkFind_hardBehindAThousand(b *testing.B) {
+	t := newTable()
+	t.hold("a", "vpc")
+	t.hold("w999", "dns")
+	for i := range 1000 {
+		t.wait(fmt.Sprintf("w%d", i), "vpc")
+	}
+	t.wait("a", "dns")
+	benchmarkFind(b, t, "a")
+}
+
 func benchmarkFind(b *testing.B, t *table, from lock.Owner) {
 	b.Helper()
 	d, g := detector(b, LowestPriority), t.graph()

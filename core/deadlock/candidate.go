@@ -23,8 +23,8 @@ type Candidate struct {
 	Labels       map[string]string
 	Losses       int     // how often it was victim already
 	Blocked      int     // owners that wait for it, directly or not
-	Frees        int     // owners that are in no deadlock and wait for none any more when it gives way
-	Centrality   float64 // share of the shortest ways in the deadlock that pass it
+	Frees        int     // owners of this deadlock that are stuck no more when it gives way, itself too; 0 beyond 128 owners
+	Centrality   float64 // share of the shortest ways in the deadlock that pass it; 0 beyond 128 owners
 	Immune       bool    // was victim too often
 	Cost         int64   // what the policy says its loss costs, with its earlier losses
 	Rank         int     // its place in the policy's order, 0 gives way first

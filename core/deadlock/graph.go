@@ -159,32 +159,53 @@ func (g *Graph) from(node int) []arc { return g.arcs[g.first[node]:g.first[node+
 // isOwner tells owners from junctions.
 func (g *Graph) isOwner(node int) bool { return node < len(g.owners) }
 
-// blockers calls yield for every edge that queued request i draws.
+// blockers calls yield for every edge that queued request i draws, hard ones
+// first.
 func (g *Graph) blockers(i int, yield func(kind Kind, at *line, blocker slot)) {
+	g.holders(i, func(at *line, h slot) { yield(Hard, at, h) })
+	g.aheadOf(i, func(at *line, q slot) { yield(Soft, at, q) })
+}
+
+// holders calls yield for every conflicting holder that queued request i waits
+// for.
+func (g *Graph) holders(i int, yield func(at *line, h slot)) {
+	g.eachLine(i, func(at *line, mine slot) {
+		for _, h := range at.holders {
+			if h.owner != mine.owner && h.mode.Conflicts(mine.mode) {
+				yield(at, h)
+			}
+		}
+	})
+}
+
+// aheadOf calls yield for every conflicting request ahead of queued request i.
+func (g *Graph) aheadOf(i int, yield func(at *line, q slot)) {
+	g.eachLine(i, func(at *line, mine slot) {
+		for _, q := range at.queue {
+			if q.request == i {
+				return
+			}
+			if q.owner != mine.owner && q.mode.Conflicts(mine.mode) {
+				yield(at, q)
+			}
+		}
+	})
+}
+
+// eachLine calls visit for every line that request i is queued in.
+func (g *Graph) eachLine(i int, visit func(at *line, mine slot)) {
 	r := &g.requests[i]
 	if r.State != lock.Queued {
 		return
 	}
+	n := g.node[r.Owner]
 	for _, res := range r.Resources {
-		at := &g.lines[g.place[place{r.Namespace, res.Key}]]
-		for _, h := range at.holders {
-			if g.owners[h.owner] != r.Owner && h.mode.Conflicts(res.Mode) {
-				yield(Hard, at, h)
-			}
-		}
-		for _, q := range at.queue {
-			if q.request == i {
-				break
-			}
-			if g.owners[q.owner] != r.Owner && q.mode.Conflicts(res.Mode) {
-				yield(Soft, at, q)
-			}
-		}
+		visit(&g.lines[g.place[place{r.Namespace, res.Key}]], slot{request: i, owner: n, mode: res.Mode})
 	}
 }
 
 // Edges spells out every edge: requests in ascending order of ids, each with
-// its keys in order, holders before requests ahead; then the declared waits.
+// holders before requests ahead, each with its keys in order; then the declared waits.
 // Their number grows with the square of a queue's length.
 func (g *Graph) Edges() []Edge {
 	var all []Edge

@@ -131,19 +131,13 @@ func (s *study) within(ring int, gaveWay map[int]bool) follow {
 // looked for: all of a small deadlock, fewer the longer each walk is.
 func tries(n int) int { return min(n, max(1, min(64, 4096/n))) }
 
-// cycle is the shortest ring of a knot, without soft edges if there is one;
-// among equals the one met first from the owners in order of their names,
-// whoever searched. In a large knot a shorter one may be missed.
+// cycle is the shortest ring of a knot, of the edges that decide how it is
+// resolved; among equals the one met first from the owners in order of their
+// names, whoever searched. In a large knot a shorter one may be missed.
 func (k *knot) cycle() Cycle {
-	owners := k.owners
-	inside := func(from int, a *arc) bool { return k.label[from] == k.id && k.label[a.to] == k.id }
-	if i := slices.IndexFunc(owners, func(n int) bool { return k.hard[n] != 0 }); i >= 0 {
-		ring := k.hard[owners[i]]
-		owners = slices.DeleteFunc(slices.Clone(owners), func(n int) bool { return k.hard[n] != ring })
-		inside = k.within(ring, nil)
-	}
+	owners, inside := k.decisive()
 	var shortest Cycle
-	limit := len(owners)
+	limit := len(k.owners)
 	for _, n := range owners[:tries(len(owners))] {
 		if c := k.walk.cycle(n, limit, inside); c != nil {
 			shortest, limit = c, len(c)-1
@@ -153,6 +147,27 @@ func (k *knot) cycle() Cycle {
 		}
 	}
 	return shortest.fromSmallest()
+}
+
+// decisive answers owners of which each is in a ring, and the arcs of these
+// rings: without soft edges if there are such, else of declared waits alone if
+// one of them must go, else all.
+func (k *knot) decisive() ([]int, follow) {
+	inside := func(from int, a *arc) bool { return k.label[from] == k.id && k.label[a.to] == k.id }
+	if i := slices.IndexFunc(k.owners, func(n int) bool { return k.hard[n] != 0 }); i >= 0 {
+		ring := k.hard[k.owners[i]]
+		return k.ownersWhere(func(n int) bool { return k.hard[n] == ring }), k.within(ring, nil)
+	}
+	if gone := k.withdrawals(); len(gone) > 0 {
+		leaves := func(a arc) bool { return k.isWithdrawn(&a) }
+		return k.ownersWhere(func(n int) bool { return slices.ContainsFunc(k.g.from(n), leaves) }),
+			func(from int, a *arc) bool { return a.kind == Declared && inside(from, a) }
+	}
+	return k.owners, inside
+}
+
+func (k *knot) ownersWhere(is func(n int) bool) []int {
+	return slices.DeleteFunc(slices.Clone(k.owners), func(n int) bool { return !is(n) })
 }
 
 // withdrawals lists the declared waits of the knot that must go.

@@ -259,9 +259,9 @@ func (k *knot) waitsToEnd(gaveWay map[int]bool) map[int]bool {
 
 func (k *knot) blockersInRing(i, n int) []int {
 	var nodes []int
-	k.g.blockers(i, func(kind Kind, _ *line, b slot) {
-		if kind == Hard && k.hard[b.owner] == k.hard[n] {
-			nodes = append(nodes, b.owner)
+	k.g.holders(i, func(_ *line, h slot) {
+		if k.hard[h.owner] == k.hard[n] {
+			nodes = append(nodes, h.owner)
 		}
 	})
 	return nodes
