@@ -13,7 +13,7 @@ import (
 // withdraw.
 type Finding struct {
 	ID         string       // the same for whoever finds it
-	Owners     []lock.Owner // everybody who cannot go on before it is resolved and whom it needs; ascending
+	Owners     []lock.Owner // everybody in it, not who merely waits for it; ascending
 	Cycle      Cycle        // its shortest ring, or the first victim's
 	Moves      []Move
 	Victims    []Victim
@@ -47,13 +47,7 @@ func New(cfg Config, extensions Extensions) (*Detector, error) {
 // are passed over. Everything but an extension's answer depends on the graph
 // alone.
 func (d *Detector) Find(ctx context.Context, g *Graph, from []lock.Owner) []Finding {
-	roots := make([]int, 0, len(from))
-	for _, o := range from {
-		if n, ok := g.node[o]; ok {
-			roots = append(roots, n)
-		}
-	}
-	return d.findings(ctx, g, roots)
+	return d.findings(ctx, g, g.nodesOf(from))
 }
 
 // Sweep answers every deadlock in the graph.
@@ -103,6 +97,17 @@ func (d *Detector) resolve(ctx context.Context, k *knot) Finding {
 	return f
 }
 
+// nodesOf passes over owners that are not in the graph.
+func (g *Graph) nodesOf(owners []lock.Owner) []int {
+	nodes := make([]int, 0, len(owners))
+	for _, o := range owners {
+		if n, ok := g.node[o]; ok {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
 // everybody lists the nodes of all owners.
 func (g *Graph) everybody() []int {
 	nodes := make([]int, len(g.owners))
@@ -114,13 +119,7 @@ func (g *Graph) everybody() []int {
 
 // Cyclic reports whether a deadlock can be reached from the given owners.
 func (g *Graph) Cyclic(from []lock.Owner) bool {
-	roots := make([]int, 0, len(from))
-	for _, o := range from {
-		if n, ok := g.node[o]; ok {
-			roots = append(roots, n)
-		}
-	}
-	return len(g.components(roots, anyArc)) > 0
+	return len(g.components(g.nodesOf(from), anyArc)) > 0
 }
 
 // Cycles answers the shortest ring of every deadlock in the graph, in order of

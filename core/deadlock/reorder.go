@@ -40,10 +40,9 @@ func (k *knot) moves() []Move {
 	p := k.planner()
 	for {
 		comp := p.ring()
-		if comp == nil {
+		if comp == nil || !p.turn(comp) {
 			break
 		}
-		p.turn(comp)
 	}
 	return p.fewest()
 }
@@ -137,8 +136,9 @@ func (p *planner) ring() []int {
 }
 
 // turn moves the request of a wrong edge ahead of everybody in the component
-// that it waits for wrongly.
-func (p *planner) turn(comp []int) {
+// that it waits for wrongly. It answers false when no edge is wrong, which the
+// numbers rule out.
+func (p *planner) turn(comp []int) bool {
 	inside := make(map[int]bool, len(comp))
 	start := comp[0]
 	for _, n := range comp {
@@ -153,10 +153,11 @@ func (p *planner) turn(comp []int) {
 		if e.Kind == Soft && p.number[e.To] > p.number[e.From] {
 			mover, target := p.index(e.Request), p.index(e.Blocker)
 			p.place(mover, p.foremost(mover, target, inside))
-			break
+			p.redraw()
+			return true
 		}
 	}
-	p.redraw()
+	return false
 }
 
 func (p *planner) index(id lock.ID) int {
