@@ -12,7 +12,7 @@ import (
 // alone made it, else the victims, and in any case the declared waits to
 // withdraw.
 type Finding struct {
-	ID         string       // the same for whoever finds it
+	ID         string       // the same for whoever finds it, in whatever part of the table
 	Owners     []lock.Owner // everybody in it, not who merely waits for it; ascending
 	Cycle      Cycle        // its shortest ring, or the first victim's
 	Moves      []Move
@@ -72,11 +72,10 @@ func (d *Detector) findings(ctx context.Context, g *Graph, roots []int) []Findin
 }
 
 func (d *Detector) resolve(ctx context.Context, k *knot) Finding {
-	f := Finding{Cycle: k.cycle(), Withdraw: k.withdrawals()}
+	f := Finding{ID: k.name(), Cycle: k.cycle(), Withdraw: k.withdrawals()}
 	for _, n := range k.owners {
 		f.Owners = append(f.Owners, k.g.owners[n])
 	}
-	f.ID = f.Cycle.ID()
 	m := k.mesh()
 	f.Measures = m.measures()
 	if len(k.rings) == 0 {

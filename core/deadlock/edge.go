@@ -1,8 +1,6 @@
 package deadlock
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,19 +55,6 @@ func (c Cycle) Owners() []lock.Owner {
 		owners[i] = c[i].From
 	}
 	return owners
-}
-
-// ID names the deadlock that the cycle is. Whoever finds the same edges, in
-// whatever order, gets the same id.
-func (c Cycle) ID() string {
-	lines := make([]string, len(c))
-	for i := range c {
-		e := &c[i]
-		lines[i] = fmt.Sprintf("%s %s %s %s %s %d\n", e.Kind, e.Namespace, e.Request, e.Resource, e.Blocker, e.Token)
-	}
-	slices.Sort(lines)
-	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
-	return hex.EncodeToString(sum[:16])
 }
 
 // String writes the ring for people: a waits for "vpc" held by b, ….

@@ -2,6 +2,9 @@ package deadlock
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 
 	"github.com/lockgate/lockgate/core/lock"
@@ -147,6 +150,28 @@ func (k *knot) cycle() Cycle {
 		}
 	}
 	return shortest.fromSmallest()
+}
+
+// name is the id of a knot: of the owners in its rings and of what they wait for
+// in them. It is the same in every snapshot that holds the knot, whatever else
+// is in it.
+func (k *knot) name() string {
+	owners, _ := k.decisive()
+	sum := sha256.New()
+	for _, n := range owners {
+		fmt.Fprintf(sum, "%q\n", k.g.owners[n])
+		for _, i := range k.g.mine[n] {
+			if k.g.requests[i].State == lock.Queued && (k.hard[n] == 0 || len(k.blockersInRing(i, n)) > 0) {
+				fmt.Fprintln(sum, k.g.requests[i].ID)
+			}
+		}
+		for _, a := range k.g.from(n) {
+			if a.kind == Declared && k.label[a.to] == k.id {
+				fmt.Fprintln(sum, k.g.waits[a.request].ID)
+			}
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // decisive answers owners of which each is in a ring, and the arcs of these

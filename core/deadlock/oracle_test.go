@@ -314,3 +314,48 @@ func TestStands_onlyWhileEveryEdgeDoes(t *testing.T) {
 		require.False(t, again.graph().Stands(c), "%s was granted again", tab.snap.Requests[i].ID)
 	}
 }
+
+// reachable is the part of a snapshot that a store answers for one owner: every
+// request of everybody whom it waits for, directly or not.
+func reachable(s *Snapshot, from lock.Owner) Snapshot {
+	reached := []lock.Owner{from}
+	edges := NewGraph(s).Edges()
+	for i := 0; i != len(reached); i++ {
+		for _, e := range edges {
+			if e.From == reached[i] && !slices.Contains(reached, e.To) {
+				reached = append(reached, e.To)
+			}
+		}
+	}
+	part := Snapshot{At: s.At}
+	for i := range s.Requests {
+		if slices.Contains(reached, s.Requests[i].Owner) {
+			part.Requests = append(part.Requests, s.Requests[i])
+		}
+	}
+	for _, w := range s.Waits {
+		if slices.Contains(reached, w.Owner) {
+			part.Waits = append(part.Waits, w)
+		}
+	}
+	return part
+}
+
+func TestFind_thePartThatAnOwnerReachesIsEnough(t *testing.T) {
+	ctx := t.Context()
+	rapid.Check(t, func(t *rapid.T) {
+		tab := drawTable(t)
+		d := detector(t, Random)
+		for _, f := range d.Sweep(ctx, tab.graph()) {
+			for _, o := range f.Owners {
+				part := reachable(&tab.snap, o)
+				again := d.Find(ctx, NewGraph(&part), []lock.Owner{o})
+				i := slices.IndexFunc(again, func(a Finding) bool { return slices.Equal(a.Owners, f.Owners) })
+				require.GreaterOrEqual(t, i, 0, "from %s", o)
+				require.Equal(t, f.ID, again[i].ID, "from %s", o)
+				require.Equal(t, f.Withdraw, again[i].Withdraw, "from %s", o)
+				require.Empty(t, cmp.Diff(f.Victims, again[i].Victims, cmpopts.IgnoreFields(Victim{}, "Cycle")), "from %s", o)
+			}
+		}
+	})
+}
