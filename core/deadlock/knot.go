@@ -157,21 +157,22 @@ func (k *knot) cycle() Cycle {
 // is in it.
 func (k *knot) name() string {
 	owners, _ := k.decisive()
-	sum := sha256.New()
+	var words []byte
 	for _, n := range owners {
-		fmt.Fprintf(sum, "%q\n", k.g.owners[n])
+		words = fmt.Appendf(words, "%q\n", k.g.owners[n])
 		for _, i := range k.g.mine[n] {
 			if k.g.requests[i].State == lock.Queued && (k.hard[n] == 0 || len(k.blockersInRing(i, n)) > 0) {
-				fmt.Fprintln(sum, k.g.requests[i].ID)
+				words = fmt.Appendln(words, k.g.requests[i].ID)
 			}
 		}
 		for _, a := range k.g.from(n) {
 			if a.kind == Declared && k.label[a.to] == k.id {
-				fmt.Fprintln(sum, k.g.waits[a.request].ID)
+				words = fmt.Appendln(words, k.g.waits[a.request].ID)
 			}
 		}
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:16])
+	sum := sha256.Sum256(words)
+	return hex.EncodeToString(sum[:16])
 }
 
 // decisive answers owners of which each is in a ring, and the arcs of these
