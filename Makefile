@@ -37,15 +37,17 @@ fmt: tools ## format every file
 	$(GOLANGCI) fmt
 
 .PHONY: bench
-bench: ## run the benchmarks of every package that has some
+bench: build ## run every benchmark, then load through HTTP beside its floor
 	go test -run=NONE -bench=. -benchmem $$(grep -rlE --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
+	bin/gateway bench --floor
+	bin/gateway bench --backend file: --clients 64 --floor
 
 .PHONY: tools
 tools: ## install the linters into .bin
 	@tools/install-lint $(GOLANGCI) $(GOLANGCI_VERSION)
 	@go build -C tools/archcheck -o "$(CURDIR)/$(ARCHCHECK)" .
 
-# The race detector links with gcc; the store's tests drive a real Redis.
+# The race detector links with gcc; tests of a Redis store run redis-server.
 .PHONY: packages
 packages:
 	@tools/need gcc:gcc gcc:libc6-dev redis-server:redis-server

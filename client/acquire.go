@@ -39,7 +39,8 @@ func WithIdempotencyKey(key string) AcquireOption {
 
 // OnProgress has f called, in the goroutine of the caller, each time the gateway
 // says where the waiting request stands: once when it is queued, then at least
-// every 15 s. f must not block.
+// every 15 s. The next waiting call comes after f: it should return within a few
+// seconds.
 func OnProgress(f func(*wire.Lock)) AcquireOption {
 	return func(a *acquiring) { a.progress = f }
 }
@@ -50,40 +51,43 @@ func OnProgress(f func(*wire.Lock)) AcquireOption {
 // resources already gets that lock.
 //
 // When ctx ends first, Acquire takes the request back, which may take another
-// 5 s, and answers the cause of ctx.
+// 5 s, and answers the cause of ctx. Only a lock that was granted at once, with
+// its answer under way just then, stays: it looks like one that the owner had
+// before. It ends with its lease, and repeating the call with its idempotency key
+// finds it.
 func (c *Client) Acquire(ctx context.Context, r *wire.AcquireRequest, options ...AcquireOption) (*wire.Lock, error) {
-	l, _, err := c.acquire(ctx, r, options)
+	l, _, err := c.ask(ctx, r, options)
 	return l, err
 }
 
-// acquire answers also when the call was sent that answered the lock: the lease
+// ask answers also when the call was sent that answered the lock: the lease
 // began after that.
-func (c *Client) acquire(ctx context.Context, r *wire.AcquireRequest, options []AcquireOption) (*wire.Lock, time.Time, error) {
+func (c *Client) ask(ctx context.Context, r *wire.AcquireRequest, options []AcquireOption) (*wire.Lock, time.Time, error) {
 	a := acquiring{key: rand.Text()}
 	for _, set := range options {
 		set(&a)
 	}
-	ask := &call{
+	first := &call{
 		what: "acquire", method: http.MethodPost, path: "/v1/locks",
 		header: http.Header{wire.HeaderIdempotencyKey: {a.key}}, body: r,
 	}
 	sent := time.Now()
-	l, err := c.lock(ctx, ask)
+	l, err := c.lock(ctx, first)
 	if err == nil && waits(l) {
-		l, sent, err = c.wait(ctx, l, a.progress)
+		l, sent, err = c.standInLine(ctx, l, a.progress)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			c.abandon(ctx, ask, l)
+			c.abandon(ctx, first, l)
 		}
 		return nil, time.Time{}, err
 	}
 	return l, sent, nil
 }
 
-// wait makes waiting calls until the request is held or has ended. With an
+// standInLine makes waiting calls until the request is held or has ended. With an
 // error it answers the request as it was last seen.
-func (c *Client) wait(ctx context.Context, l *wire.Lock, progress func(*wire.Lock)) (*wire.Lock, time.Time, error) {
+func (c *Client) standInLine(ctx context.Context, l *wire.Lock, progress func(*wire.Lock)) (*wire.Lock, time.Time, error) {
 	for {
 		if progress != nil {
 			progress(l)
@@ -111,12 +115,12 @@ func waits(l *wire.Lock) bool { return l.State == Queued || l.State == Offered }
 // nil when not even the first answer was awaited. Nobody is left to hear of an
 // error; what remains then ends with its lease, or its place with the gateway's
 // waiter grace.
-func (c *Client) abandon(ctx context.Context, ask *call, known *wire.Lock) {
+func (c *Client) abandon(ctx context.Context, first *call, known *wire.Lock) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTime)
 	defer cancel()
 	if known == nil {
-		l, err := c.lock(ctx, ask)
-		if err != nil || (l.State == Held && ask.status != http.StatusCreated) {
+		l, err := c.lock(ctx, first)
+		if err != nil || (l.State == Held && first.status != http.StatusCreated) {
 			return // perhaps a lock that the owner had before: not ours to release
 		}
 		known = l

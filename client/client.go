@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -175,9 +176,7 @@ func (c *Client) send(ctx context.Context, cl *call, body []byte) (*http.Respons
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range cl.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, cl.header)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -200,8 +199,10 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var about *url.Error
-	if errors.As(err, &about) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w at %s in time", ErrUnreachable, c.redacted)
+	}
+	if about, ok := errors.AsType[*url.Error](err); ok {
 		err = about.Err
 	}
 	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.redacted, err)
@@ -211,8 +212,8 @@ func (c *Client) explain(ctx context.Context, err error) error {
 func readProblem(resp *http.Response) error {
 	p := &wire.Problem{}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil || kind != "application/problem+json" || json.Unmarshal(data, p) != nil {
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil || media != "application/problem+json" || json.Unmarshal(data, p) != nil {
 		p = &wire.Problem{
 			Type:   "about:blank",
 			Title:  resp.Status,

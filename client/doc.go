@@ -37,6 +37,6 @@
 //
 // # Testing
 //
-// The tests run against handlers of net/http in process; what depends on time
-// runs in a testing/synctest bubble.
+// What depends on time runs in a testing/synctest bubble against a lock table in
+// memory; the examples run against a gateway in process.
 package client

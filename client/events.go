@@ -72,6 +72,18 @@ func (c *Client) Events(ctx context.Context, f EventFilter) iter.Seq2[wire.Event
 // errStopped: whoever ranges over the events has enough.
 var errStopped = errors.New("stopped")
 
+// problemMessage is the kind of a message that says why there are no more.
+const problemMessage = "problem"
+
+// brokenOff reads such a message.
+func brokenOff(data string) error {
+	p := &wire.Problem{}
+	if err := json.Unmarshal([]byte(data), p); err != nil {
+		return fmt.Errorf("the reason why the events end: %w", err)
+	}
+	return &refusal{problem: p, after: time.Duration(max(p.RetryAfter, 0)) * time.Second}
+}
+
 // stream is one reader of events over all its connections.
 type stream struct {
 	client *Client
@@ -80,7 +92,7 @@ type stream struct {
 }
 
 // follow reads one connection to its end, which always is an error. It reports
-// whether the gateway answered at all.
+// whether the gateway sent anything.
 func (s *stream) follow(ctx context.Context, emit func(wire.Event) bool) (heard bool, err error) {
 	attempt, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -105,14 +117,17 @@ func (s *stream) follow(ctx context.Context, emit func(wire.Event) bool) (heard 
 	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		return false, fmt.Errorf("%s answered with no event stream: check the address", s.client.redacted)
 	}
+	var taken error
 	err = readStream(resp.Body, func(m message) error {
+		heard = true
 		watchdog.Reset(silence)
-		return s.take(m, emit)
+		taken = s.take(m, emit)
+		return taken
 	})
-	if errors.Is(err, errStopped) {
-		return true, err
+	if taken != nil {
+		return heard, taken
 	}
-	return true, s.client.explain(ctx, err)
+	return heard, s.client.explain(ctx, err)
 }
 
 // take hands one message on and remembers where it stood.
@@ -122,6 +137,9 @@ func (s *stream) take(m message, emit func(wire.Event) bool) error {
 	}
 	if m.data == "" {
 		return nil
+	}
+	if m.kind == problemMessage {
+		return brokenOff(m.data)
 	}
 	var e wire.Event
 	if err := json.Unmarshal([]byte(m.data), &e); err != nil {

@@ -34,7 +34,7 @@ type Hold struct {
 // The lease is renewed every third of its length. A lock without a lease (ttl
 // "0s") is verified every 10 s instead.
 func (c *Client) Hold(ctx context.Context, r *wire.AcquireRequest, options ...AcquireOption) (*Hold, error) {
-	l, sent, err := c.acquire(ctx, r, options)
+	l, sent, err := c.ask(ctx, r, options)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func (h *Hold) Unlock(ctx context.Context) error {
 	h.stop()
 	<-h.done
 	defer h.lose(context.Canceled)
-	if cause := context.Cause(h.ctx); errors.Is(cause, ErrLost) {
-		return cause
+	if err := h.loss(); err != nil {
+		return err
 	}
 	ended, err := h.client.Release(ctx, h.lock.ID, h.lock.Token)
 	switch {
@@ -79,6 +79,14 @@ func (h *Hold) Unlock(ctx context.Context) error {
 		return err
 	case ended.State != Released:
 		return fmt.Errorf("%w: it is %s", ErrLost, ended.State)
+	}
+	return nil
+}
+
+// loss is why the lock was lost, as far as the renewals know, or nil.
+func (h *Hold) loss() error {
+	if cause := context.Cause(h.ctx); errors.Is(cause, ErrLost) {
+		return cause
 	}
 	return nil
 }

@@ -18,6 +18,12 @@ const (
 	Released = "released"
 )
 
+// The modes of a [wire.Resource].
+const (
+	Exclusive = "exclusive"
+	Shared    = "shared"
+)
+
 // maxOpen is how long a gateway keeps one call open at most.
 const maxOpen = 60 * time.Second
 

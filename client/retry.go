@@ -79,7 +79,7 @@ func retryAfter(h http.Header, p *wire.Problem) time.Duration {
 		return time.Duration(max(p.RetryAfter, 0)) * time.Second
 	}
 	if s, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(s) * time.Second //nolint:gosec // 31 bits
+		return time.Duration(s) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return max(time.Until(at), 0)

@@ -13,6 +13,7 @@ const maxLine = 1 << 20
 // comment, such as a heartbeat, is a message without data.
 type message struct {
 	id   string
+	kind string // empty: an event of the lock table
 	data string
 }
 
@@ -41,6 +42,8 @@ func readStream(r io.Reader, each func(message) error) error {
 			}
 		case field == "id":
 			m.id = value
+		case field == "event":
+			m.kind = value
 		case field == "data":
 			data = append(data, value)
 		}

@@ -265,6 +265,14 @@ func TestCheck_movesTheStateAndTheGauge(t *testing.T) {
 		require.InDelta(t, 0.5, gauge(), 0)
 		require.Equal(t, cfg.CheckInterval, b.sup.Status()[0].Since.Sub(since))
 
+		answer.Store(func(context.Context) error {
+			return &component.DegradedError{Err: errors.New("the last two reloads failed")}
+		})
+		pass(cfg.CheckInterval)
+		synctest.Wait()
+		require.Equal(t, "the last two reloads failed", b.sup.Status()[0].Message)
+		require.Equal(t, cfg.CheckInterval, b.sup.Status()[0].Since.Sub(since), "another message is the same state")
+
 		answer.Store(func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()

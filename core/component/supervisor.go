@@ -156,12 +156,19 @@ func (s *Supervisor) fail(err error) {
 }
 
 func (s *Supervisor) log(st Status) {
-	write := s.logger.Info
-	if st.State == Failed || st.State == Degraded {
+	write := s.logger.Debug
+	switch st.State {
+	case Failed, Degraded:
 		write = s.logger.Warn
+	case Healthy:
+		write = s.logger.Info
+	case Starting, Stopped:
 	}
-	write("component changed",
-		slog.String("component", st.Name), slog.String("state", st.State.String()), slog.String("message", st.Message))
+	attrs := []any{slog.String("component", st.Name), slog.String("state", st.State.String())}
+	if st.Message != "" {
+		attrs = append(attrs, slog.String("message", st.Message))
+	}
+	write("component changed", attrs...)
 }
 
 // sutureEvent logs what the states do not show already.

@@ -3,7 +3,7 @@
 //
 // Every transition of the lock table appends its event in the same atomic step,
 // so the log is never ahead of the table and never behind it. A reader pulls
-// from a [Log] at its own pace with the cursor of the last event it saw.
+// from the log at its own pace with the cursor of the last event it saw.
 //
 // # Guarantees
 //
@@ -13,7 +13,6 @@
 package events
 
 import (
-	"context"
 	"time"
 
 	"github.com/lockgate/lockgate/core/lock"
@@ -54,13 +53,4 @@ type Event struct {
 	Before    lock.State // 0: it was not in the table
 	Reason    string     // why, where the type alone does not say it
 	By        string     // who did it, when that was not the lock's subject
-}
-
-// Log is read by whoever follows the lock table.
-type Log interface {
-	// Events answers at most limit events after a cursor, in order. It waits until
-	// there is at least one, or ctx ends.
-	Events(ctx context.Context, after Cursor, limit int) ([]Event, error)
-	// Tip is the cursor of the newest event.
-	Tip(ctx context.Context) (Cursor, error)
 }

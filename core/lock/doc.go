@@ -12,7 +12,7 @@
 //	   │                  │  │ ▲                   │  │              │ │ │
 //	   │                  │  │ └──── first lapse ──┘  │ second lapse │ │ │
 //	   ▼                  ▼  ▼                        ▼              ▼ ▼ ▼
-//	 denied      cancelled  timed_out              timed_out   released expired revoked
+//	 denied        cancelled or timed_out         out          released, expired, revoked
 //
 // A request that meets nobody goes from acquire to held in one step. One id
 // names the request and the lock through the whole life.

@@ -78,8 +78,11 @@ func (r *Rules) Validate() error {
 		name string
 		d    time.Duration
 	}{
-		{"offer_timeout", r.OfferTimeout}, {"poll_offer_timeout", r.PollOfferTimeout},
-		{"ended", r.Ended}, {"idempotency", r.Idempotency}, {"retention", r.Events},
+		{"offer_timeout", r.OfferTimeout},
+		{"poll_offer_timeout", r.PollOfferTimeout},
+		{"ended", r.Ended},
+		{"idempotency", r.Idempotency},
+		{"retention", r.Events},
 	} {
 		if d.d < time.Millisecond {
 			faults = append(faults, fmt.Errorf("%s must be at least 1ms", d.name))

@@ -6,9 +6,9 @@ import (
 
 // Step is one atomic transition that a store is asked for. The types of this
 // file are all there are.
-type Step interface {
+type Step interface { //nolint:iface // stores and the orchestrator speak in it
 	// Name is the step's name in metrics and spans.
-	Name() string
+	Name() string //nolint:iface // the orchestrator's metrics call it
 }
 
 // Acquire asks for all resources of Lock at once: held when they are free and
@@ -111,6 +111,7 @@ type Reprioritize struct {
 type Attend struct {
 	IDs []ID
 	Attendee
+	Beat bool // a heartbeat: requests whose call has ended meanwhile are passed over too
 }
 
 // Deny appends the event of a request that policy refused; it never enters the

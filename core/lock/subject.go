@@ -1,6 +1,9 @@
 package lock
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // SubjectKind says how a subject was authenticated.
 type SubjectKind uint8
@@ -47,14 +50,7 @@ const (
 )
 
 // Has reports whether the subject carries a role.
-func (s *Subject) Has(role string) bool {
-	for _, r := range s.Roles {
-		if r == role {
-			return true
-		}
-	}
-	return false
-}
+func (s *Subject) Has(role string) bool { return slices.Contains(s.Roles, role) }
 
 // Actor is the person or job that a call is for: the subject itself, unless a
 // subject with [RoleDelegate] said whom it acts for.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lockgate/lockgate/core/lock"
 )
@@ -17,12 +18,12 @@ import (
 // lock.ErrIdempotencyConflict, *lock.PolicyError, *lock.UnavailableError.
 func (o *Orchestrator) Acquire(ctx context.Context, c *lock.Caller, r *Request) (lock.Outcome, error) {
 	p := lock.Unstated
-	out, err := o.acquire(ctx, c, r, &p)
+	out, err := o.decideAndEnqueue(ctx, c, r, &p)
 	o.metrics.call(lock.ActAcquire, p, &out.Lock, err)
 	return out, err
 }
 
-func (o *Orchestrator) acquire(ctx context.Context, c *lock.Caller, r *Request, p *lock.Priority) (lock.Outcome, error) {
+func (o *Orchestrator) decideAndEnqueue(ctx context.Context, c *lock.Caller, r *Request, p *lock.Priority) (lock.Outcome, error) {
 	if err := r.Normalize(); err != nil {
 		return lock.Outcome{}, err
 	}
@@ -54,8 +55,9 @@ func (o *Orchestrator) acquire(ctx context.Context, c *lock.Caller, r *Request, 
 // enqueue does the acquire step inside its span, whose context stays with the
 // request: whoever grants it continues this trace.
 func (o *Orchestrator) enqueue(ctx context.Context, s *lock.Acquire) (lock.Outcome, error) {
-	ctx, span := o.startEnqueue(ctx, &s.Lock)
+	ctx, span := o.tracer.Start(ctx, "lock.enqueue", trace.WithSpanKind(trace.SpanKindProducer))
 	defer span.End()
+	keepTrace(ctx, span, &s.Lock)
 	out, err := o.submit(ctx, laneOf(s.Lock.Priority), s)
 	recordError(span, err)
 	return out, err
@@ -74,8 +76,8 @@ func (o *Orchestrator) giveBack(ctx context.Context, r *Request, out lock.Outcom
 // recordDenial appends the event of a refusal. The caller is refused also when
 // that fails.
 func (o *Orchestrator) recordDenial(ctx context.Context, l *lock.Lock, a lock.Action, err error) error {
-	var denied *lock.DeniedError
-	if !errors.As(err, &denied) {
+	denied, ok := errors.AsType[*lock.DeniedError](err)
+	if !ok {
 		return err
 	}
 	l.State, l.Decision = lock.Denied, denied.Decision

@@ -18,8 +18,7 @@ func (o *Orchestrator) Renew(ctx context.Context, c *lock.Caller, id lock.ID, to
 			return l, err
 		}
 		_, err = o.permit(ctx, about(lock.ActRenew, c, &l))
-		var broken *lock.PolicyError
-		if errors.As(err, &broken) && l.Subject == c.Subject.ID {
+		if _, broken := errors.AsType[*lock.PolicyError](err); broken && l.Subject == c.Subject.ID {
 			o.log.WarnContext(ctx, "policy could not decide, the holder renews all the same", "lock_id", id, "error", err)
 			err = nil
 		}

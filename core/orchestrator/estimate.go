@@ -10,28 +10,26 @@ import (
 // holdTimes learns how long locks are held, for the estimate of a wait.
 type holdTimes struct {
 	mu    sync.Mutex
-	all   time.Duration // smoothed over everything, 0 while nothing was seen
-	byKey map[place]time.Duration
+	all   time.Duration            // smoothed over everything, 0 while nothing was seen
+	byKey map[string]time.Duration // by place
 }
 
-type place struct {
-	namespace lock.Namespace
-	key       lock.Key
-}
+// place names a resource across namespaces.
+func place(ns lock.Namespace, key lock.Key) string { return string(ns) + "\x00" + string(key) }
 
 const (
 	maxHoldTimes = 10_000 // resources remembered; the estimate of others is the mean of all
 	holdWeight   = 8      // a new hold time counts one part in this many
 )
 
-func newHoldTimes() *holdTimes { return &holdTimes{byKey: make(map[place]time.Duration)} }
+func newHoldTimes() *holdTimes { return &holdTimes{byKey: make(map[string]time.Duration)} }
 
 func (h *holdTimes) observe(l *lock.Lock, held time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all = smooth(h.all, held)
 	for _, r := range l.Resources {
-		p := place{l.Namespace, r.Key}
+		p := place(l.Namespace, r.Key)
 		old, known := h.byKey[p]
 		if !known && len(h.byKey) >= maxHoldTimes {
 			h.forgetOne()
@@ -61,7 +59,7 @@ func (o *Orchestrator) Estimate(ns lock.Namespace, key lock.Key, position int) (
 	h := o.holds
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	mean, ok := h.byKey[place{ns, key}]
+	mean, ok := h.byKey[place(ns, key)]
 	if !ok {
 		mean = h.all
 	}

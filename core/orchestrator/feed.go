@@ -72,7 +72,8 @@ func (o *Orchestrator) keepPlaces(ctx context.Context) {
 	ids := o.waiters.parkedIDs()
 	for len(ids) > 0 {
 		n := min(len(ids), attendBatch)
-		if err := o.attend(ctx, lock.Attendee{Attended: true, Place: o.queue.WaiterGrace}, ids[:n]...); err != nil {
+		beat := &lock.Attend{IDs: ids[:n], Attendee: lock.Attendee{Attended: true, Place: o.queue.WaiterGrace}, Beat: true}
+		if _, err := o.submit(ctx, laneEndings, beat); err != nil {
 			o.log.WarnContext(ctx, "keeping the places of parked requests", "requests", n, "error", err)
 			return
 		}

@@ -20,8 +20,8 @@ const (
 	breakerDelay     = 30 * time.Second
 	breakerSuccesses = 3
 	retryAttempts    = 3
-	retryMin         = time.Second
-	retryMax         = 30 * time.Second
+	retryFirst       = time.Second
+	retryLast        = 30 * time.Second
 	retryJitter      = 0.1
 )
 
@@ -42,12 +42,12 @@ func newGuard(table Table, operation time.Duration, log *slog.Logger, m *metrics
 		WithSuccessThreshold(breakerSuccesses).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			m.breaker.Set(breakerLevel(e.NewState))
-			log.Warn("the store's circuit breaker changed", "from", e.OldState.String(), "to", e.NewState.String()) //nolint:sloglint // the library hands over no context
+			log.Warn("the store's circuit breaker changed", "from", e.OldState.String(), "to", e.NewState.String())
 		}).Build()
 	retry := retrypolicy.NewBuilder[[]lock.Outcome]().
 		HandleIf(func(_ []lock.Outcome, err error) bool { return storeFault(err) }).
 		WithMaxAttempts(retryAttempts).
-		WithBackoff(retryMin, retryMax).
+		WithBackoff(retryFirst, retryLast).
 		WithJitterFactor(retryJitter).
 		OnRetry(func(failsafe.ExecutionEvent[[]lock.Outcome]) { m.retries.Inc() }).
 		ReturnLastFailure().Build()
@@ -60,7 +60,7 @@ func newGuard(table Table, operation time.Duration, log *slog.Logger, m *metrics
 // apply hands one batch to the store. Every step may be repeated: a store knows
 // a request by its id, and the others say where the request must stand.
 func (g *guard) apply(ctx context.Context, batch []lock.Step) ([]lock.Outcome, error) {
-	outcomes, err := g.executor.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[[]lock.Outcome]) ([]lock.Outcome, error) {
+	outcomes, err := g.executor.WithContext(ctx).GetWithExecution(func(e failsafe.Execution[[]lock.Outcome]) ([]lock.Outcome, error) { //nolint:contextcheck // the execution's context is a child of ctx
 		ctx, cancel := context.WithTimeout(e.Context(), g.limit.get())
 		defer cancel()
 		start := time.Now()
@@ -71,8 +71,7 @@ func (g *guard) apply(ctx context.Context, batch []lock.Step) ([]lock.Outcome, e
 	if err == nil {
 		return outcomes, nil
 	}
-	var known *lock.UnavailableError
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*lock.UnavailableError](err); ok {
 		return nil, known
 	}
 	return nil, &lock.UnavailableError{RetryAfter: g.retryAfter(), Err: err}

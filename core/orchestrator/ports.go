@@ -11,7 +11,7 @@ import (
 // concurrent use.
 type Store interface {
 	Table
-	events.Log
+	Log
 	// Ping answers nil while the store can do transitions.
 	Ping(ctx context.Context) error
 }
@@ -32,6 +32,15 @@ type Table interface {
 	// Facts answers one entry a resource, in one consistent read.
 	Facts(ctx context.Context, q lock.FactsQuery) ([]lock.Facts, error)
 	Stats(ctx context.Context) (lock.Stats, error)
+}
+
+// Log is the event log of the lock table.
+type Log interface {
+	// Events answers at most limit events after a cursor, in order. It waits until
+	// there is at least one, or ctx ends. The slice is the caller's.
+	Events(ctx context.Context, after events.Cursor, limit int) ([]events.Event, error)
+	// Tip is the cursor of the newest event.
+	Tip(ctx context.Context) (events.Cursor, error)
 }
 
 // Policy decides.

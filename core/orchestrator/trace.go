@@ -11,11 +11,11 @@ import (
 	"github.com/lockgate/lockgate/core/lock"
 )
 
-// startEnqueue starts the span whose context is stored with the request.
-func (o *Orchestrator) startEnqueue(ctx context.Context, l *lock.Lock) (context.Context, trace.Span) {
-	ctx, span := o.tracer.Start(ctx, "lock.enqueue", trace.WithSpanKind(trace.SpanKindProducer))
+// keepTrace stores the context of the enqueue's span with the request, so that
+// whoever grants it goes on in the same trace.
+func keepTrace(ctx context.Context, span trace.Span, l *lock.Lock) {
 	if !span.SpanContext().IsValid() {
-		return ctx, span
+		return
 	}
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
@@ -24,26 +24,24 @@ func (o *Orchestrator) startEnqueue(ctx context.Context, l *lock.Lock) (context.
 		span.SetAttributes(attribute.String("lockgate.lock.id", string(l.ID)), attribute.String("lockgate.owner", string(l.Owner)),
 			attribute.String("lockgate.namespace", string(l.Namespace)), attribute.String("lockgate.priority", l.Priority.String()))
 	}
-	return ctx, span
 }
 
-// startGrant draws the wait as one span from the enqueue to now, in the trace
-// of the enqueue whichever gateway that was, and starts the grant after it.
-func (o *Orchestrator) startGrant(ctx context.Context, l *lock.Lock) (context.Context, trace.Span) {
+// drawWait draws the wait as one span from the enqueue to now, in the trace of
+// the enqueue whichever gateway that was. It answers the context to grant in,
+// and a link to the waiting call when that is a trace of its own.
+func (o *Orchestrator) drawWait(ctx context.Context, l *lock.Lock) (context.Context, []trace.Link) {
 	stored := propagation.MapCarrier{"traceparent": l.Trace.Parent, "tracestate": l.Trace.State}
-	origin := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), stored)) //nolint:forbidigo // only to parse the stored context
-	if !origin.IsValid() {
-		return o.tracer.Start(ctx, "lock.grant", trace.WithSpanKind(trace.SpanKindConsumer))
+	call := trace.SpanContextFromContext(ctx)
+	ctx = propagation.TraceContext{}.Extract(ctx, stored)
+	if l.Trace.Parent == "" {
+		return ctx, nil
 	}
-	waiting := trace.LinkFromContext(ctx)
-	ctx = trace.ContextWithRemoteSpanContext(ctx, origin)
 	_, wait := o.tracer.Start(ctx, "lock.wait", trace.WithTimestamp(l.RequestedAt))
 	wait.End()
-	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
-	if waiting.SpanContext.IsValid() {
-		options = append(options, trace.WithLinks(waiting)) // the waiting call, when it came later and is a trace of its own
+	if call.IsValid() && call.TraceID() != trace.SpanContextFromContext(ctx).TraceID() {
+		return ctx, []trace.Link{{SpanContext: call}}
 	}
-	return o.tracer.Start(ctx, "lock.grant", options...)
+	return ctx, nil
 }
 
 func recordError(span trace.Span, err error) {

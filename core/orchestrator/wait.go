@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/lockgate/lockgate/core/lock"
 )
 
@@ -111,8 +113,8 @@ func (o *Orchestrator) leave(ctx context.Context, l *lock.Lock, place time.Durat
 	return now, false, err
 }
 
-func (o *Orchestrator) attend(ctx context.Context, a lock.Attendee, ids ...lock.ID) error {
-	_, err := o.submit(ctx, laneEndings, &lock.Attend{IDs: ids, Attendee: a})
+func (o *Orchestrator) attend(ctx context.Context, a lock.Attendee, id lock.ID) error {
+	_, err := o.submit(ctx, laneEndings, &lock.Attend{IDs: []lock.ID{id}, Attendee: a})
 	return err
 }
 
@@ -120,15 +122,16 @@ func (o *Orchestrator) attend(ctx context.Context, a lock.Attendee, ids ...lock.
 // lock.ErrNotOffered says that the offer lapsed before; the outcome's lock is
 // then the request as it is.
 func (o *Orchestrator) grant(ctx context.Context, c *lock.Caller, l *lock.Lock) (lock.Outcome, error) {
-	ctx, span := o.startGrant(ctx, l)
+	ctx, links := o.drawWait(ctx, l)
+	ctx, span := o.tracer.Start(ctx, "lock.grant", trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(links...))
 	defer span.End()
 	q := about(lock.ActAcquire, c, l)
 	q.Stage = lock.AtGrant
 	d, err := o.permit(ctx, q)
-	var denied *lock.DeniedError
-	if errors.As(err, &denied) {
+	if denied, ok := errors.AsType[*lock.DeniedError](err); ok {
 		out, rerr := o.submit(ctx, laneEndings, &lock.Refuse{ID: l.ID, Decision: denied.Decision})
 		if rerr != nil {
+			recordError(span, rerr)
 			return out, rerr
 		}
 	}
@@ -141,8 +144,7 @@ func (o *Orchestrator) grant(ctx context.Context, c *lock.Caller, l *lock.Lock) 
 	if err == nil {
 		o.metrics.wait.WithLabelValues(l.Priority.String()).Observe(out.Lock.AcquiredAt.Sub(out.Lock.RequestedAt).Seconds())
 	}
-	var over *lock.EndedError
-	if errors.As(err, &over) {
+	if over, ok := errors.AsType[*lock.EndedError](err); ok {
 		err = ended(&over.Lock)
 	}
 	recordError(span, err)

@@ -17,6 +17,7 @@ const (
 	CodeRateLimited          = "rate_limited"           // 429
 	CodeQueueFull            = "queue_full"             // 429
 	CodeInternal             = "internal"               // 500
+	CodeNotImplemented       = "not_implemented"        // 501
 	CodeUnavailable          = "unavailable"            // 503
 	CodePolicyError          = "policy_error"           // 503
 	CodePolicyQuarantined    = "policy_quarantined"     // 503

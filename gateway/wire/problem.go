@@ -6,7 +6,7 @@ import "strings"
 const ProblemType = "https://lockgate.dev/problems/"
 
 // Problem is an RFC 9457 error, sent as application/problem+json.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	Type     string `json:"type"`
 	Title    string `json:"title"`
 	Status   int    `json:"status"`

@@ -1,0 +1,58 @@
+package app
+
+// Help says in a line what each key of the configuration is, for --help and for
+// editors that read the JSON schema.
+func Help() map[string]string {
+	return map[string]string{ //nolint:gosec // names of settings about credentials, none of them is one
+		"http.listen":               "address to listen on, host:port; port 0 picks a free one",
+		"http.tls.cert_file":        "PEM file with the certificate chain; switches TLS on",
+		"http.tls.key_file":         "PEM file with the certificate's key",
+		"http.tls.client_ca_file":   "PEM file with authorities whose client certificates authenticate a subject",
+		"http.max_body":             "largest body of a request, such as 512KiB",
+		"http.read_timeout":         "time to read one request",
+		"http.shutdown_grace":       "time for calls under way to finish when the gateway stops",
+		"auth.tokens_file":          "YAML list of {sha256, subject, teams, roles}; followed while running",
+		"auth.jwt.issuer":           "issuer that JWTs must name",
+		"auth.jwt.audience":         "audience that JWTs must name",
+		"auth.jwt.jwks_url":         "where the issuer's keys are; switches JWTs on",
+		"auth.jwt.claims.subject":   "claim with the subject's id",
+		"auth.jwt.claims.name":      "claim with the subject's name",
+		"auth.jwt.claims.teams":     "claim with the subject's teams; dots reach into objects",
+		"auth.jwt.claims.roles":     "claim with the subject's roles; dots reach into objects",
+		"auth.insecure":             "allow callers without authentication on an address that others can reach",
+		"rate_limit.per_subject":    "calls one subject may make, such as 1000/s or 600/m; off for no limit",
+		"rate_limit.burst":          "calls one subject may make at once",
+		"backend.url":               "where the lock table is: file:PATH, or memory: to keep nothing",
+		"backend.operation_timeout": "time that one call of the store usually gets",
+
+		"orchestrator.worker_count":        "workers that hand batches to the store",
+		"orchestrator.request_buffer_size": "calls that may wait for a worker; beyond: 429",
+		"orchestrator.batch_size":          "steps that a worker hands to the store at once",
+
+		"queue.max_queue_size":     "requests that may wait for one resource",
+		"queue.aging":              "wait that is worth one point of priority; strict: none is; 0s: first come, first served",
+		"queue.offer_timeout":      "time for an open call to confirm an offer",
+		"queue.poll_offer_timeout": "time for a caller that polls to confirm an offer",
+		"queue.waiter_grace":       "time a place is kept after its call broke",
+		"queue.max_wait":           "longest wait",
+		"queue.max_ttl":            "longest lease; 0s: locks may be held until they are released",
+
+		"policy.dir":                  "folder with *.rego and data.json files; followed while running",
+		"policy.profile":              "shipped policies to use while policy.dir is empty: open",
+		"policy.budget":               "time for one evaluation",
+		"policy.enforcement":          "deny, warn or shadow by policy, such as freeze: warn",
+		"policy.may_grant":            "organisations whose own policies may grant",
+		"policy.decision_log.entries": "decisions kept in memory for /v1/decisions",
+
+		"events.retention": "how long events can be read again",
+
+		"health.check_interval":    "time between two checks of a healthy component",
+		"health.component_timeout": "time for one check, and to become healthy at start",
+		"health.auto_restart":      "run a failed component again",
+
+		"tracing.sample_ratio": "share of the traces begun here that are kept, 0 to 1; OTEL_* variables say where they go",
+
+		"log.level":  "debug, info, warn or error; changed live by SIGHUP",
+		"log.format": "text, json, or auto: text on a terminal",
+	}
+}

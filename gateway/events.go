@@ -1,0 +1,219 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/tmaxmax/go-sse"
+
+	"github.com/lockgate/lockgate/core/events"
+	"github.com/lockgate/lockgate/core/lock"
+	"github.com/lockgate/lockgate/gateway/wire"
+)
+
+const (
+	heartbeat    = 15 * time.Second // silence is never longer
+	streamWrite  = 15 * time.Second // a reader that takes longer for one write is cut off
+	streamBatch  = 100
+	streamResume = time.Second // when a reader that was cut off comes again
+)
+
+// stream is one open GET /v1/events.
+type stream struct {
+	s       *Server
+	session *sse.Session
+	control *http.ResponseController
+	caller  *lock.Caller
+	filter  eventFilter
+	after   events.Cursor
+	written time.Time
+}
+
+// streamEvents is GET /v1/events. Without Last-Event-ID it begins with what
+// happens from now on.
+func (s *Server) streamEvents(c echo.Context) error {
+	p := query(c, "type", "namespace", "resource", "owner")
+	filter := p.eventFilter()
+	if err := p.err(); err != nil {
+		return err
+	}
+	ctx, leave := s.streams.enter(c.Request().Context())
+	defer leave()
+	session, err := sse.Upgrade(c.Response(), c.Request())
+	if err != nil {
+		return err
+	}
+	from := events.Cursor(session.LastEventID.String())
+	if from == "" {
+		if from, err = s.Orchestrator.Tip(ctx); err != nil {
+			return err
+		}
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	st := &stream{
+		s: s, session: session, caller: CallerFrom(c), filter: filter, after: from,
+		control: http.NewResponseController(c.Response()),
+	}
+	return st.run(ctx)
+}
+
+// run sends events until the reader leaves or the gateway stops. An error after
+// the first byte is told as a last message of type problem.
+func (st *stream) run(ctx context.Context) error {
+	hello := &sse.Message{Retry: streamResume}
+	if err := st.send(hello); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		batch, err := st.next(ctx)
+		quiet := errors.Is(err, context.DeadlineExceeded)
+		if err != nil && !quiet && ctx.Err() == nil {
+			return st.breakOff(err)
+		}
+		if err := st.pass(batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next waits for events, but not longer than the next heartbeat.
+func (st *stream) next(ctx context.Context) ([]events.Event, error) {
+	ctx, cancel := context.WithDeadline(ctx, st.written.Add(heartbeat))
+	defer cancel()
+	batch, after, err := st.s.Orchestrator.Events(ctx, st.caller, st.after, streamBatch)
+	if err == nil {
+		st.after = after
+	}
+	return batch, err
+}
+
+// pass sends what the filter lets through, or a heartbeat when the reader has
+// heard nothing for too long. The heartbeat carries the cursor, so that a
+// filtered reader does not resume far back.
+func (st *stream) pass(batch []events.Event) error {
+	for i := range batch {
+		if !st.filter.passes(&batch[i]) {
+			continue
+		}
+		m, err := st.message(&batch[i])
+		if err != nil {
+			return err
+		}
+		if err := st.send(m); err != nil {
+			return err
+		}
+	}
+	if time.Since(st.written) < heartbeat {
+		return nil
+	}
+	beat := &sse.Message{ID: eventID(st.after)}
+	beat.AppendComment("still here")
+	return st.send(beat)
+}
+
+func (st *stream) message(e *events.Event) (*sse.Message, error) {
+	data, err := json.Marshal(presentEvent(e, st.s.Node, st.caller))
+	if err != nil {
+		return nil, err
+	}
+	m := &sse.Message{ID: eventID(e.Cursor)}
+	m.AppendData(string(data))
+	return m, nil
+}
+
+// breakOff tells a reader that has begun why there is no more.
+func (st *stream) breakOff(err error) error {
+	data, merr := json.Marshal(problemOf(err))
+	if merr != nil {
+		return merr
+	}
+	m := &sse.Message{Type: sse.Type("problem")}
+	m.AppendData(string(data))
+	return errors.Join(err, st.send(m))
+}
+
+// send writes one message within the time that a slow reader is given.
+func (st *stream) send(m *sse.Message) error {
+	st.written = time.Now()
+	if err := st.control.SetWriteDeadline(st.written.Add(streamWrite)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if err := st.session.Send(m); err != nil {
+		return err
+	}
+	return st.session.Flush()
+}
+
+func eventID(c events.Cursor) sse.EventID {
+	id, err := sse.NewID(string(c))
+	if err != nil {
+		return sse.EventID{}
+	}
+	return id
+}
+
+// presentEvent makes a CloudEvent of an event.
+func presentEvent(e *events.Event, node string, caller *lock.Caller) *wire.Event {
+	w := &wire.Event{
+		SpecVersion:     "1.0",
+		ID:              string(e.Cursor),
+		Source:          node,
+		Type:            wire.EventType + string(e.Type),
+		Time:            wire.Time{Time: e.Time},
+		DataContentType: "application/json",
+		DataSchema:      wire.EventSchema,
+		Data:            wire.EventData{Reason: e.Reason, By: e.By},
+	}
+	if e.Type == events.Gap {
+		return w
+	}
+	l := present(&e.Lock, caller)
+	w.Subject, w.TraceParent = l.ID, e.Lock.Trace.Parent
+	w.Data.Lock, w.Data.After = &l, l.State
+	if e.Before != 0 {
+		w.Data.Before = e.Before.String()
+	}
+	return w
+}
+
+// eventFilter selects events; empty fields select all. A gap passes always.
+type eventFilter struct {
+	types     []string
+	namespace lock.Namespace
+	resource  lock.Key
+	owner     lock.Owner
+}
+
+func (p *params) eventFilter() eventFilter {
+	f := eventFilter{
+		namespace: lock.Namespace(p.text("namespace")),
+		resource:  lock.Key(p.text("resource")),
+		owner:     lock.Owner(p.text("owner")),
+	}
+	for _, t := range p.each("type") {
+		f.types = append(f.types, strings.TrimPrefix(t, wire.EventType))
+	}
+	return f
+}
+
+func (f *eventFilter) passes(e *events.Event) bool {
+	if e.Type == events.Gap {
+		return true
+	}
+	if len(f.types) > 0 && !slices.Contains(f.types, string(e.Type)) {
+		return false
+	}
+	if f.resource != "" {
+		if _, wanted := e.Lock.Mode(f.resource); !wanted {
+			return false
+		}
+	}
+	return (f.namespace == "" || f.namespace == e.Namespace) && (f.owner == "" || f.owner == e.Lock.Owner)
+}
