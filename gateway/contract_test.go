@@ -69,7 +69,7 @@ func (c *contract) fits(ref string, data []byte) error {
 	return c.schemas[ref].Validate(value)
 }
 
-// holds holds an answer against the document: status, headers, media type and
+// holds checks an answer against the document: status, headers, media type and
 // body. Routes and methods that do not exist have no operation: their answer
 // must be a problem all the same.
 func (c *contract) holds(req *http.Request, a *reply) error {

@@ -15,7 +15,7 @@ import (
 // may asks policy whether the caller may do something to the gateway as a
 // whole.
 func (s *Server) may(c echo.Context, a lock.Action) error {
-	err := s.Orchestrator.Authorize(c.Request().Context(), CallerFrom(c), a)
+	err := s.parts.Orchestrator.Authorize(c.Request().Context(), CallerFrom(c), a)
 	if denied, ok := errors.AsType[*lock.DeniedError](err); ok {
 		return &lock.DeniedError{Action: denied.Action, Decision: denied.Decision} // about no lock
 	}
@@ -38,7 +38,7 @@ func (s *Server) tryDecision(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.Orchestrator.Decide(c.Request().Context(), question)
+	d, err := s.parts.Orchestrator.Decide(c.Request().Context(), question)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (s *Server) listDecisions(c echo.Context) error {
 	if err := s.may(c, lock.ActAdmin); err != nil {
 		return err
 	}
-	page, next, err := s.Decisions.Decisions(q)
+	page, next, err := s.parts.Decisions.Decisions(q)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (s *Server) showDecision(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	entry, subject, found := s.Decisions.Decision(id)
+	entry, subject, found := s.parts.Decisions.Decision(id)
 	if !found || subject != CallerFrom(c).Subject.ID {
 		if err := s.may(c, lock.ActAdmin); err != nil {
 			return err
@@ -152,7 +152,7 @@ func (s *Server) listPolicies(c echo.Context) error {
 	if err := s.may(c, lock.ActRead); err != nil {
 		return err
 	}
-	set := s.Policies.Policies()
+	set := s.parts.Policies.Policies()
 	set.Items, set.Reloads = list(set.Items), list(set.Reloads)
 	return writeJSON(c, http.StatusOK, &set)
 }

@@ -107,10 +107,14 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 		return nil, &http.MaxBytesError{Limit: int64(s.cfg.HTTP.MaxBody)}
 	}
 	rc := http.NewResponseController(c.Response())
-	if err := rc.SetReadDeadline(time.Now().Add(s.cfg.HTTP.ReadTimeout)); err == nil {
-		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
-	}
+	bounded := rc.SetReadDeadline(time.Now().Add(s.cfg.HTTP.ReadTimeout)) == nil
 	data, err := readAll(r)
+	switch {
+	case err != nil: // the deadline stands: the server would wait for the rest of the body
+		c.Response().Header().Set("Connection", "close")
+	case bounded:
+		err = rc.SetReadDeadline(time.Time{})
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil, errors.As(err, &tooLarge):

@@ -52,7 +52,7 @@ func (s *Server) startSpan(ctx context.Context, r *http.Request, route string) c
 	if quiet(route) {
 		return ctx
 	}
-	ctx = s.Propagator.Extract(ctx, propagation.HeaderCarrier(r.Header))
+	ctx = s.parts.Propagator.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	ctx, _ = s.tracer.Start(ctx, boundedMethod(r.Method)+" "+route, trace.WithSpanKind(trace.SpanKindServer)) //nolint:spancheck // edge ends it
 	return ctx
 }
@@ -86,8 +86,8 @@ func (s *Server) finish(c echo.Context, k *call, took time.Duration) {
 		}
 	}
 	ctx := r.Context()
-	if s.Logger.Enabled(ctx, slog.LevelDebug) {
-		s.Logger.LogAttrs(ctx, slog.LevelDebug, "call answered",
+	if s.parts.Logger.Enabled(ctx, slog.LevelDebug) {
+		s.parts.Logger.LogAttrs(ctx, slog.LevelDebug, "call answered",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status),
 			slog.Duration("took", took), slog.String("subject", k.caller.Subject.ID), slog.String("request_id", k.id))
 	}
@@ -98,15 +98,15 @@ func (s *Server) finish(c echo.Context, k *call, took time.Duration) {
 func (s *Server) answer(err error, c echo.Context) {
 	ctx := c.Request().Context()
 	if c.Response().Committed {
-		s.Logger.DebugContext(ctx, "answer broke off", "error", err, "request_id", RequestID(ctx))
+		s.parts.Logger.DebugContext(ctx, "answer broke off", "error", err, "request_id", RequestID(ctx))
 		return
 	}
 	if problemOf(err).Code == wire.CodeInternal {
-		s.Logger.ErrorContext(ctx, "call failed", "error", err, "path", c.Request().URL.Path, "request_id", RequestID(ctx))
+		s.parts.Logger.ErrorContext(ctx, "call failed", "error", err, "path", c.Request().URL.Path, "request_id", RequestID(ctx))
 		trace.SpanFromContext(ctx).RecordError(err)
 	}
 	if err := WriteError(c, err); err != nil {
-		s.Logger.DebugContext(ctx, "problem could not be sent", "error", err, "request_id", RequestID(ctx))
+		s.parts.Logger.DebugContext(ctx, "problem could not be sent", "error", err, "request_id", RequestID(ctx))
 	}
 }
 

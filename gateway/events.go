@@ -51,7 +51,7 @@ func (s *Server) streamEvents(c echo.Context) error {
 	}
 	from := events.Cursor(session.LastEventID.String())
 	if from == "" {
-		if from, err = s.Orchestrator.Tip(ctx); err != nil {
+		if from, err = s.parts.Orchestrator.Tip(ctx); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (st *stream) run(ctx context.Context) error {
 func (st *stream) next(ctx context.Context) ([]events.Event, error) {
 	ctx, cancel := context.WithDeadline(ctx, st.written.Add(heartbeat))
 	defer cancel()
-	batch, after, err := st.s.Orchestrator.Events(ctx, st.caller, st.after, streamBatch)
+	batch, after, err := st.s.parts.Orchestrator.Events(ctx, st.caller, st.after, streamBatch)
 	if err == nil {
 		st.after = after
 	}
@@ -119,7 +119,7 @@ func (st *stream) pass(batch []events.Event) error {
 }
 
 func (st *stream) message(e *events.Event) (*sse.Message, error) {
-	data, err := json.Marshal(presentEvent(e, st.s.Node, st.caller))
+	data, err := json.Marshal(presentEvent(e, st.s.parts.Node, st.caller))
 	if err != nil {
 		return nil, err
 	}

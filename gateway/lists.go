@@ -35,7 +35,7 @@ func (s *Server) listLocks(c echo.Context) error {
 		return err
 	}
 	caller := CallerFrom(c)
-	page, err := s.Orchestrator.List(c.Request().Context(), caller, q)
+	page, err := s.parts.Orchestrator.List(c.Request().Context(), caller, q)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *Server) listQueues(c echo.Context) error {
 		return err
 	}
 	caller := CallerFrom(c)
-	page, err := s.Orchestrator.Queues(c.Request().Context(), caller, q)
+	page, err := s.parts.Orchestrator.Queues(c.Request().Context(), caller, q)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *Server) presentQueue(q *lock.Queue, caller *lock.Caller) wire.Queue {
 	}
 	for i := range q.Waiters {
 		out.Waiters[i].Lock = present(&q.Waiters[i], caller)
-		if rest, known := s.Orchestrator.Estimate(q.Namespace, q.Resource, i+1); known {
+		if rest, known := s.parts.Orchestrator.Estimate(q.Namespace, q.Resource, i+1); known {
 			rest := wire.Duration(rest.Round(time.Millisecond))
 			out.Waiters[i].Estimate = &rest
 		}

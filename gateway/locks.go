@@ -34,7 +34,7 @@ func (s *Server) acquire(c echo.Context) error {
 	if request.Hold = preferredWait(c); request.Hold > 0 {
 		c.Response().Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(request.Hold/time.Second)))
 	}
-	out, err := s.Orchestrator.Acquire(c.Request().Context(), caller, request)
+	out, err := s.parts.Orchestrator.Acquire(c.Request().Context(), caller, request)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (s *Server) pollIn(l *lock.Lock) int {
 	const soonest, latest = 1, 10
 	var expected time.Duration
 	for _, r := range l.Resources {
-		if d, known := s.Orchestrator.Estimate(l.Namespace, r.Key, l.Position); known {
+		if d, known := s.parts.Orchestrator.Estimate(l.Namespace, r.Key, l.Position); known {
 			expected = max(expected, d)
 		}
 	}
@@ -162,7 +162,7 @@ func (s *Server) waitForLock(c echo.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	out, err := s.Orchestrator.Wait(c.Request().Context(), CallerFrom(c), id, timeout)
+	out, err := s.parts.Orchestrator.Wait(c.Request().Context(), CallerFrom(c), id, timeout)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (s *Server) showLock(c echo.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	l, err := s.Orchestrator.Watch(c.Request().Context(), CallerFrom(c), id, wait)
+	l, err := s.parts.Orchestrator.Watch(c.Request().Context(), CallerFrom(c), id, wait)
 	return shown(c, &l, err)
 }
 
@@ -203,7 +203,7 @@ func (s *Server) renewLock(c echo.Context) error {
 	if err := s.readJSON(c, s.decoders.token, &body); err != nil {
 		return err
 	}
-	l, err := s.Orchestrator.Renew(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token), (*time.Duration)(body.TTL))
+	l, err := s.parts.Orchestrator.Renew(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token), (*time.Duration)(body.TTL))
 	return shown(c, &l, err)
 }
 
@@ -220,7 +220,7 @@ func (s *Server) verifyLock(c echo.Context) error {
 	if body.TTL != nil {
 		return lock.Invalid("/ttl", "is for renew; verify changes nothing")
 	}
-	l, err := s.Orchestrator.Verify(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token))
+	l, err := s.parts.Orchestrator.Verify(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token))
 	return shown(c, &l, err)
 }
 
@@ -242,7 +242,7 @@ func (s *Server) changeLock(c echo.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	l, err := s.Orchestrator.Reprioritize(c.Request().Context(), CallerFrom(c), id, wish)
+	l, err := s.parts.Orchestrator.Reprioritize(c.Request().Context(), CallerFrom(c), id, wish)
 	return shown(c, &l, err)
 }
 
@@ -267,10 +267,10 @@ func (s *Server) endLock(c echo.Context) error {
 	}
 	ctx, caller := c.Request().Context(), CallerFrom(c)
 	if force {
-		l, err := s.Orchestrator.Revoke(ctx, caller, id, reason)
+		l, err := s.parts.Orchestrator.Revoke(ctx, caller, id, reason)
 		return shown(c, &l, err)
 	}
-	l, err := s.Orchestrator.Release(ctx, caller, id, token)
+	l, err := s.parts.Orchestrator.Release(ctx, caller, id, token)
 	return shown(c, &l, err)
 }
 
@@ -286,7 +286,7 @@ func (s *Server) endOwner(c echo.Context) error {
 		return err
 	}
 	caller := CallerFrom(c)
-	ended, err := s.Orchestrator.EndOwner(c.Request().Context(), caller, ns, lock.Owner(owner))
+	ended, err := s.parts.Orchestrator.EndOwner(c.Request().Context(), caller, ns, lock.Owner(owner))
 	if err != nil {
 		return err
 	}

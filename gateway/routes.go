@@ -54,7 +54,7 @@ func (s *Server) addRoutes() {
 	} {
 		s.add(http.MethodGet, path, handler)
 	}
-	for _, mount := range s.Mounts {
+	for _, mount := range s.parts.Mounts {
 		mount(Routes{s})
 	}
 }

@@ -72,8 +72,7 @@ func (o *Options) check() error {
 
 // Server serves the HTTP API.
 type Server struct {
-	Options
-
+	parts    Options
 	cfg      Config
 	tls      *tls.Config // nil: plain HTTP
 	echo     *echo.Echo
@@ -100,8 +99,8 @@ func New(cfg Config, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Options:  o,
 		cfg:      cfg,
+		parts:    o,
 		routes:   map[string]string{},
 		tracer:   o.TracerProvider.Tracer("github.com/lockgate/lockgate/gateway"),
 		metrics:  newMetrics(o.Registerer),
@@ -193,7 +192,7 @@ func (s *Server) Run(ctx context.Context) error {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.parts.Logger.Handler(), slog.LevelDebug),
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -220,12 +219,12 @@ func (s *Server) serve(server *http.Server) error {
 // drain begins when ctx has ended, so its own deadline does not inherit it.
 func (s *Server) drain(ctx context.Context, server *http.Server) error {
 	s.stopping.Store(true)
-	s.Orchestrator.Drain()
+	s.parts.Orchestrator.Drain()
 	s.streams.stop()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.HTTP.ShutdownGrace)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
-		s.Logger.WarnContext(grace, "calls were cut off: the shutdown grace is over", "grace", s.cfg.HTTP.ShutdownGrace)
+		s.parts.Logger.WarnContext(grace, "calls were cut off: the shutdown grace is over", "grace", s.cfg.HTTP.ShutdownGrace)
 		return server.Close()
 	}
 	return nil

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -277,4 +278,23 @@ func TestWelcome_linksToWhatThereIs(t *testing.T) {
 		path, _ := r.document.find(link[1])
 		require.NotEmpty(t, path, link[1])
 	}
+}
+
+func TestReadTimeout_boundsTheBodyAndNotTheWait(t *testing.T) {
+	r := start(t, func(s *setup) { s.config.HTTP.ReadTimeout = 100 * time.Millisecond })
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.Addr())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = conn.Write([]byte("POST /v1/locks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "400 Bad Request")
+	require.Contains(t, string(answer), "the body took longer than 100ms")
+
+	r.held("one", vpc)
+	b := waiting("two", vpc)
+	b.Wait = wire.Duration(300 * time.Millisecond)
+	p := r.as("Prefer", "wait=30").do("POST", "/v1/locks", b).problem(http.StatusLocked, wire.CodeLocked)
+	require.Equal(t, "timed_out", p.State, "the call waited three times the read timeout")
 }

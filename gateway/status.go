@@ -19,16 +19,16 @@ func (s *Server) showStatus(c echo.Context) error {
 	if err := s.may(c, lock.ActRead); err != nil {
 		return err
 	}
-	stats, err := s.Orchestrator.Stats(c.Request().Context())
+	stats, err := s.parts.Orchestrator.Stats(c.Request().Context())
 	if err != nil {
 		return err
 	}
-	components := s.Health.Components()
+	components := s.parts.Health.Components()
 	return writeJSON(c, http.StatusOK, &wire.Status{
 		State:      worst(components),
 		Components: list(components),
 		Locks:      counts(&stats),
-		Build:      s.Build,
+		Build:      s.parts.Build,
 		StartedAt:  wire.Time{Time: s.started},
 	})
 }
@@ -77,7 +77,7 @@ func (s *Server) live(c echo.Context) error { return c.String(http.StatusOK, "ok
 
 // ready is GET /readyz: calls may be sent here.
 func (s *Server) ready(c echo.Context) error {
-	components := s.Health.Components()
+	components := s.parts.Health.Components()
 	if s.stopping.Load() {
 		components = append(slices.Clip(components), wire.Component{Name: "gateway", State: wire.StateStopped})
 	}
@@ -86,7 +86,7 @@ func (s *Server) ready(c echo.Context) error {
 
 // healthy is GET /healthz: nothing is broken. Starting and stopping are not.
 func (s *Server) healthy(c echo.Context) error {
-	return probe(c, s.Health.Components(), severity(wire.StateStarting))
+	return probe(c, s.parts.Health.Components(), severity(wire.StateStarting))
 }
 
 // probe answers 200 when no component is worse than tolerated. Anybody may
@@ -112,7 +112,7 @@ func probe(c echo.Context, components []wire.Component, tolerated int) error {
 
 // scrape is GET /metrics.
 func (s *Server) scrape() echo.HandlerFunc {
-	exposition := promhttp.HandlerFor(s.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	exposition := promhttp.HandlerFor(s.parts.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	return func(c echo.Context) error {
 		if err := s.may(c, lock.ActRead); err != nil {
 			return err

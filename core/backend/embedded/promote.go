@@ -17,6 +17,7 @@ func (t *table) end(e *entry, state lock.State, h happening) {
 		e.offerUntil, e.attended, e.aliveUntil = 0, false, 0
 	})
 	t.record(e, h)
+	t.trimEnded()
 }
 
 // promote offers what the given requests left behind, or stand in now with

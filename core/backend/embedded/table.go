@@ -7,6 +7,10 @@ import (
 // maxLapses is how often an offer may lapse before the request ends.
 const maxLapses = 2
 
+// maxEnded bounds the ended requests that stay readable. Rules.Ended alone would
+// let a gateway that is busy for an hour remember millions.
+const maxEnded = 100_000
+
 // table is the lock table in memory: a state machine without clock, disk or
 // goroutine. One goroutine owns it. What a step changes is also noted in
 // changes, from which the journal makes it durable.
@@ -19,6 +23,7 @@ type table struct {
 	entries    map[lock.ID]*entry
 	live       index
 	ended      index
+	passed     []*entry // the ended ones, oldest end first; forgotten ones may be among them
 	namespaces map[lock.Namespace]*namespace
 	resources  ranked[*resource] // in use, by namespace and key
 	agenda     ranked[*entry]    // whatever ends by itself, by time
@@ -76,6 +81,22 @@ func (t *table) forget(e *entry) {
 	t.changes.entries[e.id] = nil
 }
 
+// trimEnded forgets the oldest ended requests beyond maxEnded, and drops what
+// was forgotten from the front of the list.
+func (t *table) trimEnded() {
+	for len(t.passed) > 0 {
+		oldest := t.passed[0]
+		if t.entries[oldest.id] == oldest {
+			if len(t.entries)-t.live.all.len() <= maxEnded {
+				return
+			}
+			t.forget(oldest)
+		}
+		t.passed[0] = nil
+		t.passed = t.passed[1:]
+	}
+}
+
 // update changes a request that is in the table.
 func (t *table) update(e *entry, change func()) {
 	t.detach(e)
@@ -111,6 +132,7 @@ func (t *table) attach(e *entry) {
 	t.schedule(e)
 	if !e.state.Live() {
 		t.ended.add(e)
+		t.passed = append(t.passed, e)
 		return
 	}
 	e.score = t.rules.Aging.Score(e.requested.time(), int(e.value))
