@@ -149,7 +149,7 @@ func (k *knot) cycle() Cycle {
 			break
 		}
 	}
-	return shortest.fromSmallest()
+	return fromSmallest(shortest)
 }
 
 // name is the id of a knot: of the owners in its rings and of what they wait for

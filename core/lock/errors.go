@@ -16,6 +16,7 @@ var (
 	ErrNotOffered          = errors.New("the request is not offered")
 	ErrLocked              = errors.New("locked")
 	ErrNotYours            = errors.New("the request belongs to another subject")
+	ErrBroken              = errors.New("the deadlock does not stand any more")
 )
 
 // ConflictError is a try-lock that met somebody, or a wait that ran out. It is

@@ -31,6 +31,10 @@ type state struct {
 
 	locks    []lock.Lock
 	memories []memory
+	waits    []lock.Wait
+
+	deadlocks   []lock.Deadlock // oldest first
+	deadlockTip int
 }
 
 // volatile is the journal of a store that keeps nothing: older events than the
@@ -53,5 +57,9 @@ func restore(s *state, rules lock.Rules) *table {
 	for i := range s.memories {
 		t.memories.put(&s.memories[i])
 	}
+	for i := range s.waits {
+		t.declared.put(&s.waits[i])
+	}
+	t.deadlocks, t.deadlockTip = s.deadlocks, s.deadlockTip
 	return t
 }
