@@ -12,6 +12,7 @@ import (
 	"github.com/lockgate/lockgate/app/settings"
 	"github.com/lockgate/lockgate/core/backend"
 	"github.com/lockgate/lockgate/core/component"
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/lock"
 	"github.com/lockgate/lockgate/core/orchestrator"
 	"github.com/lockgate/lockgate/gateway"
@@ -27,6 +28,7 @@ type Config struct {
 	Backend      backend.Config           `yaml:"backend"`
 	Orchestrator orchestrator.Config      `yaml:"orchestrator"`
 	Queue        orchestrator.QueueConfig `yaml:"queue"`
+	Deadlock     deadlock.Config          `yaml:"deadlock"`
 	Policy       policy.Config            `yaml:"policy"`
 	Events       EventsConfig             `yaml:"events"`
 	Health       component.Config         `yaml:"health"`
@@ -118,6 +120,7 @@ func DefaultConfig() Config {
 		Backend:      backend.DefaultConfig(),
 		Orchestrator: orchestrator.DefaultConfig(),
 		Queue:        orchestrator.DefaultQueueConfig(),
+		Deadlock:     deadlock.DefaultConfig(),
 		Policy:       policy.DefaultConfig(),
 		Events:       EventsConfig{Retention: lock.DefaultRules().Events},
 		Health:       component.DefaultConfig(),
@@ -151,6 +154,7 @@ func (c *Config) Validate() error {
 		{"backend", c.Backend.Validate()},
 		{"orchestrator", c.Orchestrator.Validate()},
 		{"queue", c.Queue.Validate()},
+		{"deadlock", c.Deadlock.Validate()},
 		{"policy", c.Policy.Validate()},
 		{"events", c.Events.Validate()},
 		{"health", c.Health.Validate()},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Mode says what is done about deadlocks.
@@ -68,15 +69,16 @@ func (p Policy) Extension() (string, bool) { return strings.CutPrefix(string(p),
 
 // Config says how deadlocks are searched and resolved.
 type Config struct {
-	Mode                 Mode   `yaml:"mode"`                     // detect, prevent or off; default detect
-	VictimPolicy         Policy `yaml:"victim_policy"`            // who gives way; default lowest_priority
-	MaxVictimizations    int    `yaml:"max_victimizations"`       // losses after which an owner is immune unless all are; default 3
-	MaxPerOwnerPerMinute int    `yaml:"max_per_owner_per_minute"` // deadlocks an owner may close before it is refused for a while; 0: no limit; default 10
+	Mode                 Mode          `yaml:"mode"`                     // detect, prevent or off; default detect
+	VictimPolicy         Policy        `yaml:"victim_policy"`            // who gives way; default lowest_priority
+	MaxVictimizations    int           `yaml:"max_victimizations"`       // losses after which an owner is immune unless all are; default 3
+	SweepInterval        time.Duration `yaml:"sweep_interval"`           // between two looks at everybody who waits, the safety net; default 5s
+	MaxPerOwnerPerMinute int           `yaml:"max_per_owner_per_minute"` // deadlocks an owner may close before it is refused for a while; 0: no limit; default 10
 }
 
 // DefaultConfig is what a gateway without configuration uses.
 func DefaultConfig() Config {
-	return Config{VictimPolicy: LowestPriority, MaxVictimizations: 3, MaxPerOwnerPerMinute: 10}
+	return Config{VictimPolicy: LowestPriority, MaxVictimizations: 3, SweepInterval: 5 * time.Second, MaxPerOwnerPerMinute: 10}
 }
 
 // Validate answers all faults joined.
@@ -88,6 +90,9 @@ func (c *Config) Validate() error {
 	faults = append(faults, c.VictimPolicy.fault())
 	if c.MaxVictimizations < 1 {
 		faults = append(faults, errors.New("max_victimizations must be at least 1"))
+	}
+	if c.SweepInterval < time.Millisecond {
+		faults = append(faults, errors.New("sweep_interval must be at least 1ms"))
 	}
 	if c.MaxPerOwnerPerMinute < 0 {
 		faults = append(faults, errors.New("max_per_owner_per_minute must not be negative"))

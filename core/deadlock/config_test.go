@@ -2,6 +2,7 @@ package deadlock
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -9,13 +10,13 @@ import (
 func TestConfig_defaultIsValid(t *testing.T) {
 	cfg := DefaultConfig()
 	require.NoError(t, cfg.Validate())
-	require.Equal(t, Config{Mode: Detect, VictimPolicy: LowestPriority, MaxVictimizations: 3, MaxPerOwnerPerMinute: 10}, cfg)
+	require.Equal(t, Config{Mode: Detect, VictimPolicy: LowestPriority, MaxVictimizations: 3, SweepInterval: 5 * time.Second, MaxPerOwnerPerMinute: 10}, cfg)
 }
 
 func TestConfig_allFaultsAreNamed(t *testing.T) {
 	cfg := Config{Mode: Off + 1, VictimPolicy: "wasm:", MaxVictimizations: 0, MaxPerOwnerPerMinute: -1}
 	err := cfg.Validate()
-	for _, field := range []string{"mode", "victim_policy", "max_victimizations", "max_per_owner_per_minute"} {
+	for _, field := range []string{"mode", "victim_policy", "max_victimizations", "sweep_interval", "max_per_owner_per_minute"} {
 		require.ErrorContains(t, err, field)
 	}
 	_, err = New(cfg, nil)

@@ -206,10 +206,14 @@ func (g *Graph) eachLine(i int, visit func(at *line, mine slot)) {
 
 // Edges spells out every edge: requests in ascending order of ids, each with
 // holders before requests ahead, each with its keys in order; then the declared waits.
-// Their number grows with the square of a queue's length.
-func (g *Graph) Edges() []Edge {
-	var all []Edge
+// Their number grows with the square of a queue's length: it stops after a
+// request with which there are limit or more, and answers whether some are left
+// out.
+func (g *Graph) Edges(limit int) (all []Edge, truncated bool) {
 	for i := range g.requests {
+		if len(all) >= limit {
+			return all, true
+		}
 		g.blockers(i, func(kind Kind, at *line, blocker slot) {
 			all = append(all, g.edge(i, kind, at, blocker.request))
 		})
@@ -217,7 +221,16 @@ func (g *Graph) Edges() []Edge {
 	for i := range g.waits {
 		all = append(all, g.declared(i))
 	}
-	return all
+	return all, false
+}
+
+// NamespaceOf is the namespace of a request, or "" for one that is not in the
+// graph.
+func (g *Graph) NamespaceOf(id lock.ID) lock.Namespace {
+	if r, ok := g.find(id); ok {
+		return r.Namespace
+	}
+	return ""
 }
 
 func (g *Graph) edge(request int, kind Kind, at *line, blocker int) Edge {

@@ -101,7 +101,7 @@ func deadlocked(g *Graph, found []Finding) []lock.Owner {
 	for _, f := range found {
 		list = append(list, f.Owners...)
 	}
-	edges := g.Edges()
+	edges := allEdges(g)
 	for grown := true; grown; {
 		grown = false
 		for _, e := range edges {
@@ -166,7 +166,7 @@ func TestFind_everyRingIsMadeOfEdges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tab := drawTable(t)
 		g := tab.graph()
-		edges := g.Edges()
+		edges := allEdges(g)
 		for _, f := range detector(t, LowestPriority).Sweep(ctx, g) {
 			rings := []Cycle{f.Cycle}
 			for _, v := range f.Victims {
@@ -319,7 +319,7 @@ func TestStands_onlyWhileEveryEdgeDoes(t *testing.T) {
 // request of everybody whom it waits for, directly or not.
 func reachable(s *Snapshot, from lock.Owner) Snapshot {
 	reached := []lock.Owner{from}
-	edges := NewGraph(s).Edges()
+	edges := allEdges(NewGraph(s))
 	for i := 0; i != len(reached); i++ {
 		for _, e := range edges {
 			if e.From == reached[i] && !slices.Contains(reached, e.To) {

@@ -226,7 +226,7 @@ func (s *scenario) costs() string {
 
 func (s *scenario) edges() string {
 	var out strings.Builder
-	for _, e := range s.table.graph().Edges() {
+	for _, e := range allEdges(s.table.graph()) {
 		fmt.Fprintf(&out, "%s -> %s %s %s %s %s\n", e.From, e.To, e.Kind, e.Request, e.Resource, e.Blocker)
 	}
 	return out.String()

@@ -2,9 +2,13 @@ package deadlock
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/lockgate/lockgate/core/lock"
 )
@@ -93,4 +97,20 @@ func (t *table) ring(n int) {
 	for i := range n {
 		t.wait(fmt.Sprintf("o%05d", i), fmt.Sprintf("k%05d", (i+1)%n))
 	}
+}
+
+func allEdges(g *Graph) []Edge {
+	all, _ := g.Edges(math.MaxInt)
+	return all
+}
+
+func TestEdges_stopAtALimit(t *testing.T) {
+	table := newTable()
+	table.ring(4)
+	some, truncated := table.graph().Edges(2)
+	require.True(t, truncated)
+	require.Len(t, some, 2)
+	all, truncated := table.graph().Edges(5)
+	require.False(t, truncated)
+	require.Len(t, all, 4)
 }

@@ -143,11 +143,12 @@ type Declare struct {
 }
 
 // Withdraw takes a declared wait back: [ErrNotFound], and [ErrNotYours] when
-// Subject is set and another subject declared it. Deadlock, when set, is
-// recorded.
+// Subject is set and another subject declared it. When Cycle is set it must
+// stand as in [Abort]: [ErrBroken] else. Deadlock, when set, is recorded.
 type Withdraw struct {
 	ID       ID
 	Subject  string
+	Cycle    Cycle
 	Deadlock *Deadlock
 }
 

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/lockgate/lockgate/core/backend/embedded"
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 	"github.com/lockgate/lockgate/core/orchestrator"
@@ -93,10 +94,12 @@ type rig struct {
 }
 
 type setup struct {
-	config orchestrator.Config
-	queue  orchestrator.QueueConfig
-	tracer trace.Tracer
-	needs  lock.Needs
+	config     orchestrator.Config
+	queue      orchestrator.QueueConfig
+	deadlock   deadlock.Config
+	extensions deadlock.Extensions
+	tracer     trace.Tracer
+	needs      lock.Needs
 }
 
 // bubble runs a test with a fake clock: an orchestrator on a store in memory.
@@ -107,7 +110,7 @@ func bubble(t *testing.T, adjust func(*setup), test func(*rig)) {
 
 func start(t *testing.T, adjust func(*setup)) *rig {
 	t.Helper()
-	s := setup{config: orchestrator.DefaultConfig(), queue: orchestrator.DefaultQueueConfig(), tracer: noop.NewTracerProvider().Tracer("")}
+	s := setup{config: orchestrator.DefaultConfig(), queue: orchestrator.DefaultQueueConfig(), deadlock: deadlock.DefaultConfig(), tracer: noop.NewTracerProvider().Tracer("")}
 	if adjust != nil {
 		adjust(&s)
 	}
@@ -116,6 +119,7 @@ func start(t *testing.T, adjust func(*setup)) *rig {
 	require.NoError(t, err)
 	r := &rig{t: t, policy: &rules{needs: s.needs}, store: &shaky{Store: store}, reg: prometheus.NewRegistry()}
 	r.Orchestrator, err = orchestrator.New(s.config, s.queue, orchestrator.Options{
+		Deadlock: s.deadlock, Extensions: s.extensions,
 		Store: r.store, Policy: r.policy, OperationTimeout: 5 * time.Second, Logger: log, Tracer: s.tracer, Registerer: r.reg,
 	})
 	require.NoError(t, err)

@@ -54,7 +54,6 @@ func readDeadlocks(tx *bbolt.Tx, h *header, s *state) error {
 	if err != nil {
 		return err
 	}
-	s.deadlockTip = h.DeadlockTip
 	err = tx.Bucket(deadlocksBucket()).ForEach(func(k, v []byte) error {
 		var d lock.Deadlock
 		err := unseal(k, v, &d)

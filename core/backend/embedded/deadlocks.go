@@ -155,7 +155,6 @@ func (t *table) recordWith(e *entry, d *lock.Deadlock, h happening) {
 func (t *table) keep(d *lock.Deadlock, ns lock.Namespace) *lock.Deadlock {
 	record := *d
 	record.Namespace, record.ResolvedAt = ns, t.now.time()
-	t.deadlockTip++
 	t.deadlocks = append(t.deadlocks, record)
 	if old := len(t.deadlocks) - keptDeadlocks; old > 0 {
 		t.deadlocks = slices.Clone(t.deadlocks[old:])

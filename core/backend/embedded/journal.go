@@ -33,8 +33,7 @@ type state struct {
 	memories []memory
 	waits    []lock.Wait
 
-	deadlocks   []lock.Deadlock // oldest first
-	deadlockTip int
+	deadlocks []lock.Deadlock // oldest first
 }
 
 // volatile is the journal of a store that keeps nothing: older events than the
@@ -60,6 +59,6 @@ func restore(s *state, rules lock.Rules) *table {
 	for i := range s.waits {
 		t.declared.put(&s.waits[i])
 	}
-	t.deadlocks, t.deadlockTip = s.deadlocks, s.deadlockTip
+	t.deadlocks = s.deadlocks
 	return t
 }

@@ -30,8 +30,7 @@ type table struct {
 	memories   memories
 	declared   declarations
 
-	deadlocks   []lock.Deadlock // the newest, oldest first
-	deadlockTip int             // how many there ever were
+	deadlocks []lock.Deadlock // the newest, oldest first
 
 	held, offered int
 	queued        map[lock.Priority]*ranked[*entry] // by age

@@ -106,6 +106,8 @@ func (t *table) withdraw(s *lock.Withdraw) lock.Outcome {
 		return lock.Outcome{Err: lock.ErrNotFound}
 	case s.Subject != "" && w.Subject != s.Subject:
 		return lock.Outcome{Err: lock.ErrNotYours}
+	case s.Cycle != nil && !t.stands(s.Cycle):
+		return lock.Outcome{Err: lock.ErrBroken}
 	}
 	if s.Deadlock != nil {
 		t.keep(s.Deadlock, w.Namespace)

@@ -428,7 +428,10 @@ func declareLife(s *stage) {
 	require.ErrorIs(s.t, s.apply(&lock.Withdraw{ID: idOf("W1"), Subject: "other"}).Err, lock.ErrNotYours)
 	require.Equal(s.t, lock.Owner("b"), s.done(&lock.Withdraw{ID: idOf("W1"), Subject: "subject"}).Wait.For)
 	require.ErrorIs(s.t, s.apply(&lock.Withdraw{ID: idOf("W1")}).Err, lock.ErrNotFound)
-	s.done(&lock.Withdraw{ID: idOf("W2"), Deadlock: &lock.Deadlock{ID: "d1"}})
+	gone := lock.Cycle{{From: "a", To: "b", Kind: lock.Declared, Namespace: "test", Request: idOf("W1")}}
+	require.ErrorIs(s.t, s.apply(&lock.Withdraw{ID: idOf("W2"), Cycle: gone}).Err, lock.ErrBroken)
+	stands := lock.Cycle{{From: "b", To: "a", Kind: lock.Declared, Namespace: "test", Request: idOf("W2")}}
+	s.done(&lock.Withdraw{ID: idOf("W2"), Cycle: stands, Deadlock: &lock.Deadlock{ID: "d1"}})
 	require.Equal(s.t, []string{"a1", "b1"}, s.graph(lock.GraphQuery{From: []lock.Owner{"b"}}))
 }
 
