@@ -23,6 +23,7 @@ const (
 	formatTable format = "table"
 	formatJSON  format = "json"
 	formatYAML  format = "yaml"
+	formatDOT   format = "dot" // of lockctl graph alone
 )
 
 func formats() []string { return []string{string(formatTable), string(formatJSON), string(formatYAML)} }
@@ -37,7 +38,7 @@ func (f *format) String() string {
 
 // Set implements pflag.Value.
 func (f *format) Set(text string) error {
-	if !slices.Contains(formats(), text) {
+	if !slices.Contains(formats(), text) && text != string(formatDOT) {
 		return fmt.Errorf("%q is no output format: use %s", text, strings.Join(formats(), ", "))
 	}
 	*f = format(text)
@@ -64,6 +65,8 @@ func (c *cli) print(v any, t func() *table) error {
 		}
 		_, err = c.out.Write(text)
 		return err
+	case formatDOT:
+		return usagef("-o dot is for lockctl graph: use %s", strings.Join(formats(), ", "))
 	case formatTable, "":
 	}
 	paint := plain

@@ -89,12 +89,12 @@ The environment says where the gateway is and who asks:
 		url = defaultURL
 	}
 	root.PersistentFlags().StringVar(&c.url, "url", url, "address of the gateway (LOCKGATE_URL)")
-	root.PersistentFlags().VarP(&c.format, "output", "o", "table, json or yaml")
+	root.PersistentFlags().VarP(&c.format, "output", "o", "table, json or yaml; dot for lockctl graph")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		c.acquireCommand(), c.releaseCommand(), c.renewCommand(), c.verifyCommand(), c.cancelCommand(), c.unlockCommand(),
 		c.runCommand(),
-		c.listCommand(), c.queueCommand(), c.showCommand(), c.watchCommand(), c.decisionsCommand(),
+		c.listCommand(), c.queueCommand(), c.showCommand(), c.graphCommand(), c.deadlocksCommand(), c.watchCommand(), c.decisionsCommand(),
 		c.versionCommand(), docsCommand(root), exitCodesTopic(),
 	)
 	return root
