@@ -30,7 +30,7 @@ func newDeadlockMetrics(reg prometheus.Registerer) *deadlockMetrics {
 			NativeHistogramBucketFactor: 1.1,
 		})
 	}
-	return &deadlockMetrics{
+	m := &deadlockMetrics{
 		deadlocks: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "lockgate_deadlocks_total", Help: "Deadlocks resolved by this gateway, by the kind of their cycle and what was done.",
 		}, []string{"kind", "resolution"}),
@@ -42,16 +42,20 @@ func newDeadlockMetrics(reg prometheus.Registerer) *deadlockMetrics {
 		fallbacks:  counter("lockgate_deadlock_policy_fallbacks_total", "Deadlocks for which the configured victim policy did not decide."),
 		flooded:    counter("lockgate_deadlock_flood_refusals_total", "Requests refused because their owner closed too many deadlocks."),
 	}
+	for _, r := range []lock.Resolution{lock.Reordered, lock.GaveWay, lock.Refused, lock.Withdrawn} {
+		m.deadlocks.WithLabelValues(kindOf(r), string(r)) // a rate needs the zero that comes before the first
+	}
+	return m
 }
 
 func (m *deadlockMetrics) count(d *lock.Deadlock) {
-	m.deadlocks.WithLabelValues(kindOf(d), string(d.Resolution)).Inc()
+	m.deadlocks.WithLabelValues(kindOf(d.Resolution), string(d.Resolution)).Inc()
 }
 
 // kindOf is soft when queue order alone made the cycle, declared when no lock is
 // in it, else hard.
-func kindOf(d *lock.Deadlock) string {
-	switch d.Resolution {
+func kindOf(r lock.Resolution) string {
+	switch r {
 	case lock.Reordered:
 		return lock.Soft.String()
 	case lock.Withdrawn:
