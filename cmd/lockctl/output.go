@@ -66,7 +66,7 @@ func (c *cli) print(v any, t func() *table) error {
 		_, err = c.out.Write(text)
 		return err
 	case formatDOT:
-		return usagef("-o dot is for lockctl graph: use %s", strings.Join(formats(), ", "))
+		return onlyForGraph()
 	case formatTable, "":
 	}
 	paint := plain
@@ -74,6 +74,11 @@ func (c *cli) print(v any, t func() *table) error {
 		paint = painted
 	}
 	return t().write(c.out, paint)
+}
+
+// onlyForGraph refuses -o dot.
+func onlyForGraph() error {
+	return usagef("-o dot is for lockctl graph: use %s", strings.Join(formats(), ", "))
 }
 
 // toYAML goes through JSON, so that both formats spell everything alike.

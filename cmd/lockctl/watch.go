@@ -66,6 +66,8 @@ func (c *cli) printEvent(e *wire.Event) error {
 		}
 		_, err = fmt.Fprintf(c.out, "---\n%s", text)
 		return err
+	case formatDOT:
+		return onlyForGraph()
 	case formatTable, "":
 	}
 	_, err := fmt.Fprintln(c.out, eventLine(e))

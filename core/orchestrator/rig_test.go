@@ -64,6 +64,25 @@ type shaky struct {
 	mu   sync.Mutex
 	fail error
 	hits int
+	seen func() error // called after a graph was read
+}
+
+// watch has something happen between the read of a graph and what follows.
+func (s *shaky) watch(seen func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = seen
+}
+
+func (s *shaky) Graph(ctx context.Context, q lock.GraphQuery) (deadlock.Snapshot, error) {
+	snapshot, err := s.Store.Graph(ctx, q)
+	s.mu.Lock()
+	seen := s.seen
+	s.mu.Unlock()
+	if seen == nil || err != nil {
+		return snapshot, err
+	}
+	return snapshot, seen()
 }
 
 func (s *shaky) set(err error) {

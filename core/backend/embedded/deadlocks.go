@@ -179,11 +179,12 @@ func (t *table) searchFrom(e *entry, out lock.Outcome) lock.Outcome {
 	others := mine != nil && mine.len() > 1
 	targeted := t.declared.targets[e.owner] > 0
 	closes := false
-	switch {
-	case e.state == lock.Queued:
+	switch e.state {
+	case lock.Queued:
 		closes = others || targeted || t.followed(e)
-	case e.state == lock.Held || e.state == lock.Offered:
+	case lock.Offered, lock.Held:
 		closes = (others || len(t.declared.byOwner[e.owner]) > 0) && t.followed(e)
+	case lock.Released, lock.Expired, lock.Revoked, lock.Cancelled, lock.TimedOut, lock.Victim, lock.Denied:
 	}
 	if closes {
 		out.SearchFrom, out.At = []lock.Owner{e.owner}, t.now.time()

@@ -95,7 +95,7 @@ func (r *reach) visit(o lock.Owner) {
 func (r *reach) follow(e *entry) {
 	for _, want := range e.resources {
 		res := r.table.resource(e.ns.name, want.Key)
-		view := walk{res, want.Mode}
+		view := walk{at: res, mode: want.Mode}
 		last := r.walked[view]
 		if last == nil {
 			r.meetHolders(res, want)

@@ -114,13 +114,13 @@ func (s *Store) Facts(ctx context.Context, q lock.FactsQuery) ([]lock.Facts, err
 	return ask(ctx, s, func(t *table) ([]lock.Facts, error) { return t.facts(&q), nil })
 }
 
-// Graph implements orchestrator.Table. It answers all namespaces as of one
+// Graph implements orchestrator.Tangle. It answers all namespaces as of one
 // moment.
 func (s *Store) Graph(ctx context.Context, q lock.GraphQuery) (deadlock.Snapshot, error) {
 	return ask(ctx, s, func(t *table) (deadlock.Snapshot, error) { return t.graph(&q), nil })
 }
 
-// Deadlocks implements orchestrator.Table.
+// Deadlocks implements orchestrator.Tangle.
 func (s *Store) Deadlocks(ctx context.Context) ([]lock.Deadlock, error) {
 	return ask(ctx, s, func(t *table) ([]lock.Deadlock, error) { return t.newestDeadlocks(), nil })
 }
