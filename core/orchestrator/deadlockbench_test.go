@@ -55,7 +55,7 @@ func BenchmarkClosingRing(b *testing.B) {
 			for n := 0; b.Loop(); n++ {
 				b.StopTimer()
 				ctx, cancel := context.WithCancel(b.Context())
-				last := openRing(b, ctx, g, n, size)
+				last := openRing(ctx, b, g, n, size)
 				b.StartTimer()
 				began := time.Now()
 				_, err := g.Acquire(ctx, caller("s"), last)
@@ -78,7 +78,7 @@ func BenchmarkClosingRing(b *testing.B) {
 
 // openRing makes all of a ring but the request that closes it, which it answers.
 // The last owner has the lowest priority and is the victim.
-func openRing(b *testing.B, ctx context.Context, g *orchestrator.Orchestrator, n, size int) *orchestrator.Request {
+func openRing(ctx context.Context, b *testing.B, g *orchestrator.Orchestrator, n, size int) *orchestrator.Request {
 	b.Helper()
 	owner := func(i int) string { return fmt.Sprintf("r%d-%d", n, i) }
 	key := func(i int) lock.Key { return lock.Key(fmt.Sprintf("ring%d-%d", n, i%size)) }
@@ -127,6 +127,7 @@ func BenchmarkNewcomer(b *testing.B) {
 // BenchmarkPairs is the throughput of 50 owners that take pairs of keys, with
 // and without a deadlock in 1 % of them.
 func BenchmarkPairs(b *testing.B) {
+	crossings := map[int]int64{0: 0, 1: 100}
 	for _, percent := range []int{0, 1} {
 		b.Run(fmt.Sprintf("deadlocks=%d%%", percent), func(b *testing.B) {
 			g := gatewayOn(b, runningStore(b), unlimited())
@@ -137,7 +138,7 @@ func BenchmarkPairs(b *testing.B) {
 			for range 25 {
 				all.Go(func() {
 					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
-						victims.Add(pair(b, g, n, percent > 0 && n%100 == 0))
+						victims.Add(pair(b, g, n, crossings[percent]))
 					}
 				})
 			}
@@ -147,9 +148,11 @@ func BenchmarkPairs(b *testing.B) {
 	}
 }
 
-// pair lets two owners take two keys each, in the same order or, for a deadlock,
-// in opposite ones. It answers how many gave way and came again.
-func pair(b *testing.B, g *orchestrator.Orchestrator, n int64, crossed bool) int64 {
+// pair lets two owners take two keys each, in the same order or, for a deadlock
+// in every so many pairs, in opposite ones. It answers how many gave way and came again.
+func pair(b *testing.B, g *orchestrator.Orchestrator, n, every int64) int64 {
+	b.Helper()
+	crossed := every > 0 && n%every == 0
 	x, y := lock.Key(fmt.Sprintf("x%d", n)), lock.Key(fmt.Sprintf("y%d", n))
 	var victims atomic.Int64
 	var both sync.WaitGroup

@@ -12,21 +12,15 @@ type reach struct {
 	namespace lock.Namespace // "": all
 	met       map[lock.Owner]bool
 	next      []lock.Owner
-	walked    map[walk]*entry // the furthest request whose view of a queue was taken
+	walked    map[lock.Mode]map[*resource]*entry // the furthest request of a mode whose view of a queue was taken
 	snapshot  deadlock.Snapshot
-}
-
-// walk is the view that requests of one mode have of a resource.
-type walk struct {
-	at   *resource
-	mode lock.Mode
 }
 
 // graph answers the part of the table that can be reached from some owners, or
 // from everybody who waits.
 func (t *table) graph(q *lock.GraphQuery) deadlock.Snapshot {
 	r := &reach{
-		table: t, namespace: q.Namespace, met: make(map[lock.Owner]bool), walked: make(map[walk]*entry),
+		table: t, namespace: q.Namespace, met: make(map[lock.Owner]bool), walked: map[lock.Mode]map[*resource]*entry{lock.Exclusive: {}, lock.Shared: {}},
 		snapshot: deadlock.Snapshot{At: t.now.time()},
 	}
 	for _, o := range q.From {
@@ -95,14 +89,14 @@ func (r *reach) visit(o lock.Owner) {
 func (r *reach) follow(e *entry) {
 	for _, want := range e.resources {
 		res := r.table.resource(e.ns.name, want.Key)
-		view := walk{at: res, mode: want.Mode}
-		last := r.walked[view]
+		walked := r.walked[want.Mode]
+		last := walked[res]
 		if last == nil {
 			r.meetHolders(res, want)
 		} else if !byScore(last, e) {
 			continue
 		}
-		r.walked[view] = e
+		walked[res] = e
 		for w := range res.rivals(want.Mode).since(func(w *entry) bool { return last != nil && byScore(w, last) }) {
 			if !byScore(w, e) {
 				break
