@@ -22,6 +22,7 @@ func deadlocks() []scenario {
 		{name: "Search/heldAtOnce", test: searchHeldAtOnce},
 		{name: "Search/reprioritized", test: searchReprioritized},
 		{name: "Graph/reachablePart", test: graphReachablePart},
+		{name: "Graph/furtherBack", test: graphFurtherBack},
 		{name: "Graph/namespaces", test: graphNamespaces},
 		{name: "Graph/facts", test: graphFacts},
 		{name: "Abort/standing", test: abortStanding},
@@ -166,6 +167,19 @@ func graphReachablePart(s *stage) {
 	require.Equal(s.t, []string{"b1"}, s.graph(lock.GraphQuery{From: []lock.Owner{"b"}}))
 	require.Empty(s.t, s.graph(lock.GraphQuery{From: []lock.Owner{"nobody"}}))
 	require.Equal(s.t, []string{"a1", "a2", "b1", "c1", "c2", "e1"}, s.graph(lock.GraphQuery{}), "nobody waits for d")
+}
+
+// graphFurtherBack: a queue that was read up to one request is read on when one
+// further back in it is met.
+func graphFurtherBack(s *stage) {
+	s.held(of("h", ask("H1", 0, "x")))
+	s.held(of("g", ask("G1", 0, "y")))
+	s.queued(of("f", ask("F1", time.Hour, "x")))
+	s.queued(of("i", ask("I1", time.Hour, "x")))
+	s.queued(of("g", ask("J1", time.Hour, "x")))
+	s.queued(of("k", ask("K1", time.Hour, "x")))
+	s.queued(of("f", ask("L1", time.Hour, "y")))
+	require.Equal(s.t, []string{"f1", "g1", "h1", "i1", "j1", "l1"}, s.graph(lock.GraphQuery{From: []lock.Owner{"f"}}))
 }
 
 func graphNamespaces(s *stage) {
@@ -366,6 +380,8 @@ func retryKeepsPlace(s *stage) {
 	cycle, a, _ := s.closeRing()
 	first := s.get("B2")
 	s.done(abort(cycle, "B2"))
+	s.held(leased(ask("Z", 0, "z"), moment))
+	s.await(events.LockExpired, "Z") // time passes
 	s.queued(ask("C", time.Hour, "x"))
 	again := of("b", ask("D2", time.Hour, "x"))
 	again.RetryOf = idOf("B2")
