@@ -175,11 +175,11 @@ func graphFurtherBack(s *stage) {
 	s.held(of("h", ask("H1", 0, "x")))
 	s.held(of("g", ask("G1", 0, "y")))
 	s.queued(of("f", ask("F1", time.Hour, "x")))
-	s.queued(of("i", ask("I1", time.Hour, "x")))
+	s.queued(of("i", ask("G2", time.Hour, "x")))
 	s.queued(of("g", ask("J1", time.Hour, "x")))
 	s.queued(of("k", ask("K1", time.Hour, "x")))
-	s.queued(of("f", ask("L1", time.Hour, "y")))
-	require.Equal(s.t, []string{"f1", "g1", "h1", "i1", "j1", "l1"}, s.graph(lock.GraphQuery{From: []lock.Owner{"f"}}))
+	s.queued(of("f", ask("N1", time.Hour, "y")))
+	require.Equal(s.t, []string{"f1", "g1", "g2", "h1", "j1", "n1"}, s.graph(lock.GraphQuery{From: []lock.Owner{"f"}}))
 }
 
 func graphNamespaces(s *stage) {
