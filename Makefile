@@ -37,10 +37,12 @@ fmt: tools ## format every file
 	$(GOLANGCI) fmt
 
 .PHONY: bench
-bench: build ## run every benchmark, then load through HTTP beside its floor
+bench: build ## measure: Go benchmarks, then load over HTTP with its floors
 	go test -run=NONE -bench=. -benchmem $$(grep -rlE --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
 	bin/gateway bench --floor
 	bin/gateway bench --backend file: --clients 64 --floor
+	bin/gateway bench --scenario handoff
+	bin/gateway bench --scenario hold
 
 .PHONY: tools
 tools: ## install the linters into .bin
@@ -50,4 +52,4 @@ tools: ## install the linters into .bin
 # The race detector links with gcc; tests of a Redis store run redis-server.
 .PHONY: packages
 packages:
-	@tools/need gcc:gcc gcc:libc6-dev redis-server:redis-server
+	@tools/need gcc:gcc gcc:libc6-dev redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools

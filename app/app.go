@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net/url"
+	"os"
+	"sync"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/lockgate/lockgate/app/settings"
 	"github.com/lockgate/lockgate/core/backend"
 	"github.com/lockgate/lockgate/core/component"
+	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/orchestrator"
 	"github.com/lockgate/lockgate/gateway"
 	"github.com/lockgate/lockgate/gateway/terraform"
@@ -35,6 +41,8 @@ type App struct {
 	tracing    *tracing
 	server     *gateway.Server
 	supervisor *component.Supervisor
+	announcer  *announcer
+	announce   func(context.Context, events.Type, string) error // appends one event
 }
 
 // New checks the configuration, opens the store, loads the policies and binds
@@ -47,12 +55,16 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := backend.Open(cfg.Backend, cfg.rules(), o.Logger)
+	registry := newRegistry(o.Build)
+	store, err := backend.Open(cfg.Backend, cfg.rules(), o.Logger, registry)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &settings.FaultError{Path: "backend.url", Message: "there is no folder for " + cfg.Backend.URL + ": create the folder"}
+	}
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, logger: o.Logger, level: o.Level, tracing: tracing}
-	if err := a.build(ctx, store, o.Build); err != nil {
+	a := &App{cfg: cfg, logger: o.Logger, level: o.Level, tracing: tracing, announcer: newAnnouncer(o.Logger)}
+	if err := a.build(ctx, store, registry, o.Build); err != nil {
 		ended, cancel := context.WithCancel(ctx)
 		cancel()
 		return nil, errors.Join(err, store.Run(ended), tracing.shutdown(ended))
@@ -60,17 +72,15 @@ func New(ctx context.Context, cfg Config, o Options) (*App, error) {
 	return a, nil
 }
 
-// store is what App needs of a backend.
-type store interface {
-	orchestrator.Store
-	Run(ctx context.Context) error
-}
-
 // build puts the parts on top of the store together.
-func (a *App) build(ctx context.Context, s store, build wire.Build) error {
-	registry := newRegistry(build)
+func (a *App) build(ctx context.Context, s *backend.Store, registry *prometheus.Registry, build wire.Build) error {
 	tracer := a.tracing.provider.Tracer("github.com/lockgate/lockgate")
-	engine, err := policy.New(ctx, a.cfg.Policy, policy.Options{Logger: a.logger, Tracer: tracer, Registerer: registry})
+	engine, err := policy.New(ctx, a.cfg.Policy, policy.Options{
+		Logger: a.logger, Tracer: tracer, Registerer: registry, OnReload: a.announcer.reloaded,
+	})
+	if _, missing := os.Stat(a.cfg.Policy.Dir); err != nil && a.cfg.Policy.Dir != "" && errors.Is(missing, fs.ErrNotExist) {
+		return &settings.FaultError{Path: "policy.dir", Message: "there is no folder " + a.cfg.Policy.Dir + ": create it, or leave policy.dir empty for the shipped profile"}
+	}
 	if err != nil {
 		return err
 	}
@@ -81,12 +91,13 @@ func (a *App) build(ctx context.Context, s store, build wire.Build) error {
 	if err != nil {
 		return err
 	}
+	a.announce = orch.Announce
 	health := &healthView{}
 	view := policyView{engine}
 	a.server, err = gateway.New(a.cfg.door(), gateway.Options{ //nolint:contextcheck // routes take the context of their call
 		Orchestrator: orch, Policies: view, Decisions: view, Health: health, Logger: a.logger,
 		TracerProvider: a.tracing.provider, Propagator: a.tracing.propagator,
-		Registerer: registry, Gatherer: registry, Build: build,
+		Registerer: registry, Gatherer: registry, Build: build, Node: nodeName(),
 		Mounts: []func(gateway.Routes){terraform.New(orch, a.logger).Mount},
 	})
 	if err != nil {
@@ -96,10 +107,11 @@ func (a *App) build(ctx context.Context, s store, build wire.Build) error {
 		Components: []component.Component{
 			{Name: "store", Run: s.Run, Check: s.Ping, Vital: true},
 			{Name: "policy", Run: engine.Run, Check: checkPolicy(engine)},
-			{Name: "orchestrator", Run: orch.Run, Vital: true},
+			{Name: "orchestrator", Run: orch.Run, Check: orch.Check, Recheck: orch.StoreChanged(), Vital: true},
 			{Name: "http", Run: a.server.Run, Vital: true},
 		},
 		Logger: a.logger, Registerer: registry, StopTimeout: a.cfg.HTTP.ShutdownGrace + stopMargin,
+		OnChange: a.announcer.changed,
 	})
 	if err != nil {
 		return err
@@ -110,6 +122,16 @@ func (a *App) build(ctx context.Context, s store, build wire.Build) error {
 
 // stopMargin is what a component gets on top of the shutdown grace to end.
 const stopMargin = 10 * time.Second
+
+// nodeName tells gateways apart as the source of events, also two on one host and
+// one before and after a restart.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return url.PathEscape(host) + "/" + ulid.Make().String()
+}
 
 // checkPolicy says degraded while the newest policies were refused.
 func checkPolicy(engine *policy.Engine) func(context.Context) error {
@@ -135,7 +157,17 @@ func newRegistry(build wire.Build) *prometheus.Registry {
 // Run serves until ctx ends and then stops within the shutdown grace. It may be
 // called once.
 func (a *App) Run(ctx context.Context) error {
+	pacing, stopPacing := context.WithCancel(ctx)
+	var pacer sync.WaitGroup
+	pacer.Go(func() { paceCollector(pacing) })
+	running, end := context.WithCancel(ctx)
+	var announcing sync.WaitGroup
+	announcing.Go(func() { a.announcer.run(running, a.announce) })
 	err := a.supervisor.Run(ctx)
+	end()
+	announcing.Wait()
+	stopPacing()
+	pacer.Wait()
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopMargin)
 	defer cancel()
 	if flushErr := a.tracing.shutdown(bounded); flushErr != nil {

@@ -113,6 +113,10 @@ func TestApp_servesALockAndStops(t *testing.T) {
 	code, body = r.call(t, http.MethodGet, "/v1/policies", "")
 	require.Equal(t, http.StatusOK, code, body)
 	require.Contains(t, body, `"source":"profile open"`)
+	require.Regexp(t, `"sha256":"[0-9a-f]{64}"`, body)
+	code, body = r.call(t, http.MethodGet, "/v1/decisions?cursor=xx", "")
+	require.Equal(t, http.StatusUnprocessableEntity, code, body)
+	require.Contains(t, body, `"pointer":"cursor"`)
 
 	r.stop()
 	require.NoError(t, <-r.ended)

@@ -22,8 +22,11 @@ func Help() map[string]string {
 		"auth.insecure":             "allow callers without authentication on an address that others can reach",
 		"rate_limit.per_subject":    "calls one subject may make, such as 1000/s or 600/m; off for no limit",
 		"rate_limit.burst":          "calls one subject may make at once",
-		"backend.url":               "where the lock table is: file:PATH, or memory: to keep nothing",
+		"backend.url":               "where the lock table is: file:PATH, memory: to keep nothing, or Redis: redis://host, redis+sentinel://hosts/master, redis+cluster://hosts, with rediss for TLS",
 		"backend.operation_timeout": "time that one call of the store usually gets",
+		"backend.key_prefix":        "of every key in Redis",
+		"backend.durability":        "in Redis: fast answers when the master has a step, replicated when replicas have it too",
+		"backend.replicas":          "replicas that must have a step, with durability replicated",
 
 		"orchestrator.worker_count":        "workers that hand batches to the store",
 		"orchestrator.request_buffer_size": "calls that may wait for a worker; beyond: 429",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/contrib/propagators/autoprop"
@@ -22,6 +23,10 @@ type tracing struct {
 	propagator propagation.TextMapPropagator
 	shutdown   func(context.Context) error // sends what is left
 }
+
+// lastSpans is how long a gateway that stops tries to send its last spans. The
+// shutdown grace is for callers; a tracing backend that is down gets little of it.
+const lastSpans = 2 * time.Second
 
 // newTracing obeys the OTEL_* variables. Without one that asks for an exporter
 // there are no spans at all: the exporter package would send to localhost.
@@ -54,7 +59,12 @@ func newTracing(ctx context.Context, cfg TracingConfig, version string) (*tracin
 		options = append(options, sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.SampleRatio))))
 	}
 	sdk := sdktrace.NewTracerProvider(options...)
-	t.provider, t.shutdown = sdk, sdk.Shutdown
+	t.provider = sdk
+	t.shutdown = func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, lastSpans)
+		defer cancel()
+		return sdk.Shutdown(ctx)
+	}
 	return t, nil
 }
 

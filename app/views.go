@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/lockgate/lockgate/core/component"
 	"github.com/lockgate/lockgate/core/lock"
@@ -18,20 +19,27 @@ func (v policyView) Policies() wire.PolicySet {
 	s := v.engine.Status()
 	set := wire.PolicySet{
 		Revision: s.Revision, CompiledAt: wire.Time{Time: s.LoadedAt}, Source: s.Source,
-		Items:   make([]wire.PolicyModule, len(s.Modules)),
-		Reloads: make([]wire.PolicyReload, len(s.History)),
+		Items:    make([]wire.PolicyModule, len(s.Modules)),
+		Warnings: make([]wire.PolicyFault, len(s.Warnings)),
+		Reloads:  make([]wire.PolicyReload, len(s.History)),
 	}
 	for i, m := range s.Modules {
 		set.Items[i] = wire.PolicyModule{Path: m.Path, Package: m.Package, SHA256: m.Revision}
+	}
+	for i := range s.Warnings {
+		set.Warnings[i] = presentFault(&s.Warnings[i], s.LoadedAt)
 	}
 	for i, r := range s.History {
 		set.Reloads[i] = wire.PolicyReload{At: wire.Time{Time: r.At}, Revision: r.Revision, Error: reloadError(r.Faults)}
 	}
 	if len(s.LastError) > 0 {
-		f := &s.LastError[0]
-		set.LastError = &wire.PolicyFault{Message: f.Msg, File: f.File, Line: f.Row, Column: f.Col, At: set.Reloads[0].At}
+		set.LastError = new(presentFault(&s.LastError[0], s.History[0].At))
 	}
 	return set
+}
+
+func presentFault(f *policy.Fault, at time.Time) wire.PolicyFault {
+	return wire.PolicyFault{Message: f.Msg, File: f.File, Line: f.Row, Column: f.Col, At: wire.Time{Time: at}}
 }
 
 func reloadError(faults []policy.Fault) string {
@@ -43,6 +51,9 @@ func reloadError(faults []policy.Fault) string {
 
 // Decisions implements gateway.Decisions.
 func (v policyView) Decisions(q gateway.DecisionQuery) ([]json.RawMessage, string, error) {
+	if q.After != "" && lock.ID(q.After).Fault() != "" { // entries are named like requests
+		return nil, "", lock.Invalid("cursor", "is no cursor of the decision log")
+	}
 	query := policy.LogQuery{Subject: q.Subject, Allow: q.Allow}
 	if q.Action != "" {
 		if err := query.Action.UnmarshalText([]byte(q.Action)); err != nil {

@@ -23,20 +23,23 @@ func stuck(ctx context.Context, c *client.Client) error {
 			return err
 		}
 	}
-	waits := make(chan struct{})
+	annsCtx, annGoes := context.WithCancel(ctx)
+	waits, gone := make(chan struct{}), make(chan struct{})
 	go func() {
-		_, _ = c.Acquire(ctx, ask("ann", "dns", "high", time.Minute), client.OnProgress(func(*wire.Lock) { close(waits) }))
+		defer close(gone)
+		_, _ = c.Acquire(annsCtx, ask("ann", "dns", "high", time.Minute), client.OnProgress(func(*wire.Lock) { close(waits) }))
 	}()
 	<-waits
 	_, err := c.Acquire(ctx, ask("bob", "vpc", "low", time.Minute))
+	annGoes()
+	<-gone
 	return err
 }
 
 func ExampleClient_Deadlocks() {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx := context.Background()
 	c, stop := gateway()
 	defer stop()
-	defer cancel()
 
 	err := stuck(ctx, c)
 	var p *wire.Problem

@@ -26,6 +26,7 @@ type ledger struct {
 // grant notes an acknowledged grant. Newest was read before the call: every
 // token that was acknowledged by then must be smaller.
 func (l *ledger) grant(t *testing.T, g *wire.Lock, newest int64) {
+	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if g.Token <= newest {
@@ -104,6 +105,7 @@ func (l *ledger) load(t *testing.T, p *gatewayProcess, moment time.Duration) {
 
 // step acquires, or releases what somebody acquired.
 func (l *ledger) step(ctx context.Context, t *testing.T, c *client.Client, worker, n int) {
+	t.Helper()
 	if n%3 == 2 {
 		if held, ok := l.take(); ok {
 			_, _ = c.Release(ctx, held.ID, held.Token)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,10 +81,16 @@ func (o *output) String() string {
 // startGateway runs `gateway serve` and returns once it is ready.
 func startGateway(t *testing.T, address string, args ...string) *gatewayProcess {
 	t.Helper()
+	return startGatewayIn(t, nil, address, args...)
+}
+
+// startGatewayIn is startGateway with additions to the environment.
+func startGatewayIn(t *testing.T, env []string, address string, args ...string) *gatewayProcess {
+	t.Helper()
 	p := &gatewayProcess{url: "http://" + address, out: &output{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(bin, "gateway"), append([]string{"serve", "--http.listen", address}, args...)...)
 	p.cmd.Dir = t.TempDir()
-	p.cmd.Env = cleanEnv()
+	p.cmd.Env = append(cleanEnv(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	require.NoError(t, p.cmd.Start())
 	go func() {
@@ -119,6 +126,16 @@ func (p *gatewayProcess) awaitReady(t *testing.T) {
 			t.Fatalf("the gateway did not become ready:\n%s", p.out)
 		}
 	}
+}
+
+// stop asks the process to end, as an operator does, and answers how long it took
+// and with which exit code.
+func (p *gatewayProcess) stop(t *testing.T) (time.Duration, int) {
+	t.Helper()
+	asked := time.Now()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	<-p.exited
+	return time.Since(asked), p.cmd.ProcessState.ExitCode()
 }
 
 // kill ends the process as a power cut would.

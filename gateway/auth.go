@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -100,7 +101,7 @@ func unauthenticated(detail string) error {
 func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		subject, err := s.auth.subject(r)
+		subject, err := s.authenticate(r, c.RealIP())
 		if err != nil {
 			return err
 		}
@@ -122,6 +123,40 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// authenticate finds out who calls. An address that was refused too often must
+// wait before another credential of its is looked at.
+func (s *Server) authenticate(r *http.Request, address string) (lock.Subject, error) {
+	if err := s.addressed(r.Host); err != nil {
+		return lock.Subject{}, err
+	}
+	if s.auth.anonymous {
+		return s.auth.subject(r)
+	}
+	from := network(address)
+	if err := s.refusals.exhausted(from); err != nil {
+		return lock.Subject{}, err
+	}
+	subject, err := s.auth.subject(r)
+	if own, ok := errors.AsType[*problemError](err); ok && own.code == wire.CodeUnauthenticated {
+		s.refusals.spend(from)
+	}
+	return subject, err
+}
+
+// network is what one client can be told apart by: its IPv4 address, or the /64
+// that it may choose its IPv6 addresses from.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Unmap().Is4() {
+		return address
+	}
+	prefix, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return address
+	}
+	return prefix.String()
 }
 
 // limit leaves anonymous callers on loopback alone; strangers share one bucket

@@ -27,7 +27,7 @@ type jwtVerifier struct {
 }
 
 func newJWTVerifier(cfg JWTConfig) *jwtVerifier {
-	v := &jwtVerifier{cfg: cfg, client: &http.Client{Timeout: jwksTimeout}}
+	v := &jwtVerifier{cfg: cfg, client: &http.Client{Timeout: jwksTimeout, Transport: &keyDoor{next: http.DefaultTransport}}}
 	var (
 		once sync.Once
 		keys oidc.KeySet

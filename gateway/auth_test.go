@@ -89,7 +89,7 @@ func TestAuth_staticTokens(t *testing.T) {
 
 func TestAuth_publicRoutesNeedNone(t *testing.T) {
 	r := start(t, withTokens(t))
-	for _, path := range []string{"/", "/livez", "/readyz", "/healthz", "/openapi.json"} {
+	for _, path := range []string{"/", "/livez", "/readyz", "/healthz", "/openapi.json", "/docs", "/docs/docs.js"} {
 		require.Equal(t, http.StatusOK, r.do("GET", path, nil).status, path)
 	}
 	for _, path := range []string{"/metrics", "/v1/status", "/v1/policies", "/v1/queues", "/v1/events", "/v1/decisions"} {
@@ -207,6 +207,7 @@ type issuer struct {
 	server *httptest.Server
 	key    *ecdsa.PrivateKey
 	down   atomic.Bool
+	asked  atomic.Int32 // how often the keys were fetched
 }
 
 func newIssuer(t *testing.T) *issuer {
@@ -216,6 +217,7 @@ func newIssuer(t *testing.T) *issuer {
 	i := &issuer{key: key}
 	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k1", Algorithm: "ES256", Use: "sig"}}}
 	i.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		i.asked.Add(1)
 		if i.down.Load() {
 			http.Error(w, "down", http.StatusInternalServerError)
 			return
@@ -302,7 +304,38 @@ func TestAuth_jwtWhileTheKeysCannotBeFetched(t *testing.T) {
 	a.problem(http.StatusServiceUnavailable, wire.CodeUnavailable)
 	require.NotEmpty(t, a.header.Get("Retry-After"))
 	i.down.Store(false)
-	require.Equal(t, http.StatusOK, r.bearer(token).do("GET", "/v1/locks", nil).status)
+	require.Eventually(t, func() bool { return r.bearer(token).do("GET", "/v1/locks", nil).status == http.StatusOK }, 10*time.Second, 50*time.Millisecond)
+}
+
+func TestAuth_unknownKeysDoNotFetchForEveryCall(t *testing.T) {
+	i := newIssuer(t)
+	r := start(t, i.configure)
+	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	for range 10 {
+		r.bearer(sign(t, stranger, claims())).do("GET", "/v1/locks", nil).problem(http.StatusUnauthorized, wire.CodeUnauthenticated)
+	}
+	require.Equal(t, http.StatusOK, r.bearer(sign(t, i.key, claims())).do("GET", "/v1/locks", nil).status)
+	require.Equal(t, int32(1), i.asked.Load())
+}
+
+func TestAuth_refusalsAreLimitedByAddress(t *testing.T) {
+	r := start(t, withTokens(t))
+	refused := func() bool {
+		return r.bearer("guess").do("GET", "/v1/locks", nil).status == http.StatusTooManyRequests
+	}
+	require.Eventually(t, refused, 20*time.Second, time.Microsecond)
+	a := r.bearer("guess").do("GET", "/v1/locks", nil)
+	a.problem(http.StatusTooManyRequests, wire.CodeRateLimited)
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+	require.Equal(t, http.StatusOK, r.do("GET", "/livez", nil).status)
+}
+
+func TestAuth_acceptedCallsAreNoRefusals(t *testing.T) {
+	r := start(t, withTokens(t))
+	for range 100 {
+		require.Equal(t, http.StatusOK, r.bearer("ann-secret").do("GET", "/v1/queues", nil).status)
+	}
 }
 
 // authority signs certificates.

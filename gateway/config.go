@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"time"
 )
@@ -48,7 +47,7 @@ type AuthConfig struct {
 	TokensFile string    `yaml:"tokens_file"`
 	JWT        JWTConfig `yaml:"jwt"`
 	// Insecure allows anonymous callers on an address that is not loopback.
-	// Default false.
+	// It is also the flag --insecure. Default false.
 	Insecure bool `yaml:"insecure"`
 }
 
@@ -185,20 +184,13 @@ func (c *Config) exposure() error {
 		return nil
 	}
 	return fmt.Errorf("http.listen: %s can be reached from other machines and nobody would have to authenticate: "+
-		"set auth.tokens_file, auth.jwt or http.tls.client_ca_file, listen on 127.0.0.1, or set auth.insecure", c.HTTP.Listen)
+		"set auth.tokens_file, auth.jwt or http.tls.client_ca_file, listen on 127.0.0.1, or allow it with --insecure (auth.insecure)", c.HTTP.Listen)
 }
 
 // loopback reports whether an address of the form host:port cannot be reached
 // from other machines. Names other than localhost are not resolved and count as
 // reachable.
 func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	_, _, err := net.SplitHostPort(address)
+	return err == nil && local(address)
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -48,10 +49,17 @@ func (s *Server) tryDecision(c echo.Context) error {
 // asked makes a question of a body. A question about resources obeys the rules
 // of an acquire.
 func asked(body *wire.DecisionRequest, caller *lock.Caller) (*lock.Question, error) {
-	request, err := requested(&wire.AcquireRequest{
+	about := &wire.AcquireRequest{
 		Namespace: body.Namespace, Resources: body.Resources, Owner: body.Owner, Priority: body.Priority,
 		TTL: body.TTL, Wait: body.Wait, Labels: body.Labels, Context: body.Context,
-	})
+	}
+	if body.Request != nil {
+		if !reflect.ValueOf(*about).IsZero() {
+			return nil, lock.Invalid("/request", "holds the whole request: nothing but action goes beside it")
+		}
+		about = body.Request
+	}
+	request, err := requested(about)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +139,9 @@ func (p *params) either(name string) *bool {
 // showDecision is GET /v1/decisions/{id}: for administrators, and for the
 // subject that was decided about.
 func (s *Server) showDecision(c echo.Context) error {
+	if err := query(c).err(); err != nil {
+		return err
+	}
 	id, err := pathText(c, "id")
 	if err != nil {
 		return err
@@ -149,10 +160,13 @@ func (s *Server) showDecision(c echo.Context) error {
 
 // listPolicies is GET /v1/policies.
 func (s *Server) listPolicies(c echo.Context) error {
+	if err := query(c).err(); err != nil {
+		return err
+	}
 	if err := s.may(c, lock.ActRead); err != nil {
 		return err
 	}
 	set := s.parts.Policies.Policies()
-	set.Items, set.Reloads = list(set.Items), list(set.Reloads)
+	set.Items, set.Warnings, set.Reloads = list(set.Items), list(set.Warnings), list(set.Reloads)
 	return writeJSON(c, http.StatusOK, &set)
 }

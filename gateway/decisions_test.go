@@ -88,3 +88,18 @@ func TestPolicies_areListed(t *testing.T) {
 	require.Equal(t, "open.rego", set.Items[0].Path)
 	require.Equal(t, 3, set.LastError.Line)
 }
+
+func TestDecisions_takeTheBodyOfAnAcquire(t *testing.T) {
+	r := start(t)
+	a := r.do("POST", "/v1/decisions", &wire.DecisionRequest{Action: "release", Request: body("one", vpc)})
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	q := r.policy.asked()
+	require.Equal(t, lock.ActRelease, q.Action)
+	require.Equal(t, lock.Owner("one"), q.Owner)
+	require.Equal(t, lock.Namespace("acme/infra"), q.Namespace)
+	require.Equal(t, lock.Key(vpc), q.Resources[0].Key)
+	p := r.do("POST", "/v1/decisions", `{"owner":"two","request":{"resources":["a"],"owner":"one"}}`).
+		problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+	require.Equal(t, "/request", p.Errors[0].Pointer)
+	r.do("POST", "/v1/decisions", `{"request":{"resources":["a"],"ownr":"one"}}`).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+}

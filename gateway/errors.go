@@ -83,6 +83,7 @@ func carried(err error) *wire.Problem {
 		own         *problemError
 		conflict    *lock.ConflictError
 		ended       *lock.EndedError
+		stale       *lock.StaleTokenError
 		denied      *lock.DeniedError
 		undecided   *lock.PolicyError
 		full        *lock.QueueFullError
@@ -105,6 +106,8 @@ func carried(err error) *wire.Problem {
 		return &wire.Problem{Code: wire.CodeRateLimited, Detail: flood.Error(), RetryAfter: max(1, seconds(flood.RetryAfter))}
 	case errors.As(err, &ended):
 		return endedProblem(ended)
+	case errors.As(err, &stale):
+		return about(&wire.Problem{Code: wire.CodeStaleToken, Detail: staleToken}, &stale.Lock)
 	case errors.As(err, &denied):
 		return &wire.Problem{
 			Code: wire.CodeDenied, Detail: denied.Error(), LockID: string(denied.LockID),
@@ -117,7 +120,7 @@ func carried(err error) *wire.Problem {
 	case errors.As(err, &busy):
 		return &wire.Problem{Code: wire.CodeQueueFull, Detail: busy.Error(), RetryAfter: seconds(busy.RetryAfter)}
 	case errors.As(err, &unavailable):
-		return unavailableProblem(unavailable.RetryAfter)
+		return unavailableProblem(unavailable)
 	case errors.As(err, &invalid):
 		return &wire.Problem{Code: wire.CodeInvalid, Detail: invalid.Error(), Errors: faults(invalid)}
 	case errors.As(err, &tooLarge):
@@ -131,15 +134,19 @@ func carried(err error) *wire.Problem {
 	return nil
 }
 
+const staleToken = "the lock was lost, or the token was never the lock's: do not touch what it guards"
+
 // named makes problems of the sentinels.
 func named(err error) *wire.Problem {
 	switch {
 	case errors.Is(err, lock.ErrNotFound):
 		return &wire.Problem{Code: wire.CodeNotFound, Detail: "no lock or request has this id, or it ended too long ago"}
 	case errors.Is(err, lock.ErrStaleToken):
-		return &wire.Problem{Code: wire.CodeStaleToken, Detail: "the lock was lost, or the token was never the lock's: do not touch what it guards"}
+		return &wire.Problem{Code: wire.CodeStaleToken, Detail: staleToken}
 	case errors.Is(err, lock.ErrIdempotencyConflict):
 		return &wire.Problem{Code: wire.CodeIdempotencyConflict, Detail: "use a new key for another request"}
+	case errors.Is(err, lock.ErrForgotten):
+		return &wire.Problem{Code: wire.CodeIdempotencyConflict, Detail: lock.ErrForgotten.Error()}
 	case errors.Is(err, lock.ErrNotQueued), errors.Is(err, lock.ErrNotOffered):
 		return &wire.Problem{Code: wire.CodeInvalid, Detail: err.Error()}
 	case errors.Is(err, lock.ErrNotYours):
@@ -147,7 +154,7 @@ func named(err error) *wire.Problem {
 	case errors.Is(err, lock.ErrLocked):
 		return &wire.Problem{Code: wire.CodeLocked}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return unavailableProblem(time.Second)
+		return unavailableProblem(&lock.UnavailableError{RetryAfter: time.Second})
 	}
 	return &wire.Problem{Code: wire.CodeInternal}
 }
@@ -208,11 +215,12 @@ func policyProblem(e *lock.PolicyError) *wire.Problem {
 	return &wire.Problem{Code: code, Detail: detail, DecisionID: e.DecisionID}
 }
 
-func unavailableProblem(retry time.Duration) *wire.Problem {
-	return &wire.Problem{
-		Code: wire.CodeUnavailable, RetryAfter: max(1, seconds(retry)),
-		Detail: "the call may or may not have taken effect: repeat it with the same Idempotency-Key",
+func unavailableProblem(e *lock.UnavailableError) *wire.Problem {
+	detail := "the call may or may not have taken effect: repeat it with the same Idempotency-Key"
+	if e.Untried {
+		detail = "the call was not tried and has changed nothing: repeat it later"
 	}
+	return &wire.Problem{Code: wire.CodeUnavailable, RetryAfter: max(1, seconds(e.RetryAfter)), Detail: detail}
 }
 
 func routingProblem(e *echo.HTTPError) *wire.Problem {

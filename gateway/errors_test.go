@@ -25,7 +25,9 @@ func TestProblemOf_isTheTableOfErrors(t *testing.T) {
 	}{
 		{lock.ErrNotFound, 404, wire.CodeNotFound},
 		{lock.ErrStaleToken, 409, wire.CodeStaleToken},
+		{&lock.StaleTokenError{}, 409, wire.CodeStaleToken},
 		{lock.ErrIdempotencyConflict, 422, wire.CodeIdempotencyConflict},
+		{lock.ErrForgotten, 422, wire.CodeIdempotencyConflict},
 		{lock.ErrNotQueued, 422, wire.CodeInvalid},
 		{lock.ErrNotOffered, 422, wire.CodeInvalid},
 		{lock.ErrNotYours, 403, wire.CodeDenied},
@@ -80,4 +82,17 @@ func TestProblemOf_aboutARequest(t *testing.T) {
 
 	p = gateway.ProblemOf(lock.Invalid("/owner", "is empty"))
 	require.Equal(t, []wire.FieldError{{Pointer: "/owner", Detail: "is empty"}}, p.Errors)
+}
+
+func TestProblemOf_unavailableSaysWhetherItWasTried(t *testing.T) {
+	tried := gateway.ProblemOf(&lock.UnavailableError{Err: errors.New("x")})
+	require.Contains(t, tried.Detail, "may or may not have taken effect")
+	untried := gateway.ProblemOf(&lock.UnavailableError{Err: errors.New("x"), Untried: true})
+	require.Contains(t, untried.Detail, "has changed nothing")
+}
+
+func TestProblemOf_staleTokenSaysWhatBecameOfTheLock(t *testing.T) {
+	p := gateway.ProblemOf(fmt.Errorf("renew: %w", &lock.StaleTokenError{Lock: lock.Lock{ID: "01J", State: lock.Expired}}))
+	require.Equal(t, "01J", p.LockID)
+	require.Equal(t, "expired", p.State)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,31 +44,47 @@ func (s *Server) streamEvents(c echo.Context) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	ctx, leave := s.streams.enter(c.Request().Context())
-	defer leave()
-	session, err := sse.Upgrade(c.Response(), c.Request())
+	ctx, leave, err := s.streams.enter(c.Request().Context(), CallerFrom(c).Subject.ID)
 	if err != nil {
 		return err
 	}
-	from := events.Cursor(session.LastEventID.String())
-	if from == "" {
-		if from, err = s.parts.Orchestrator.Tip(ctx); err != nil {
-			return err
-		}
+	defer leave()
+	st := &stream{s: s, caller: CallerFrom(c), filter: filter, control: http.NewResponseController(c.Response())}
+	missed, err := st.begin(ctx, events.Cursor(c.Request().Header.Get(lastEventID)))
+	if err != nil {
+		return err
+	}
+	if st.session, err = sse.Upgrade(c.Response(), c.Request()); err != nil {
+		return err
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
-	st := &stream{
-		s: s, session: session, caller: CallerFrom(c), filter: filter, after: from,
-		control: http.NewResponseController(c.Response()),
-	}
-	return st.run(ctx)
+	return st.run(ctx, missed)
 }
 
-// run sends events until the reader leaves or the gateway stops. An error after
+const lastEventID = "Last-Event-Id"
+
+// begin places the stream in the log and answers the first events that its
+// reader has missed. What is wrong with the place is told before the stream
+// opens: a reader of server-sent events takes a broken stream for a network
+// fault and would come back with the same place for ever.
+func (st *stream) begin(ctx context.Context, seen events.Cursor) ([]events.Event, error) {
+	tip, err := st.s.parts.Orchestrator.Tip(ctx)
+	if st.after = tip; err != nil || seen == "" || seen == tip {
+		return nil, err
+	}
+	missed, after, err := st.s.parts.Orchestrator.Events(ctx, st.caller, seen, streamBatch)
+	st.after = after
+	return missed, inParameter(lastEventID, err)
+}
+
+// run sends what was missed and then events until the reader leaves or the gateway stops. An error after
 // the first byte is told as a last message of type problem.
-func (st *stream) run(ctx context.Context) error {
+func (st *stream) run(ctx context.Context, missed []events.Event) error {
 	hello := &sse.Message{Retry: streamResume}
 	if err := st.send(hello); err != nil {
+		return err
+	}
+	if err := st.pass(missed); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
@@ -171,7 +188,7 @@ func presentEvent(e *events.Event, node string, caller *lock.Caller) *wire.Event
 		DataSchema:      wire.EventSchema,
 		Data:            wire.EventData{Reason: e.Reason, By: e.By},
 	}
-	if e.Type == events.Gap {
+	if e.Lock.ID == "" { // a gap, or something that happened to the gateway
 		return w
 	}
 	l := present(&e.Lock, caller)
@@ -189,7 +206,7 @@ func presentEvent(e *events.Event, node string, caller *lock.Caller) *wire.Event
 
 // eventFilter selects events; empty fields select all. A gap passes always.
 type eventFilter struct {
-	types     []string
+	types     []events.Type
 	namespace lock.Namespace
 	resource  lock.Key
 	owner     lock.Owner
@@ -202,16 +219,32 @@ func (p *params) eventFilter() eventFilter {
 		owner:     lock.Owner(p.text("owner")),
 	}
 	for _, t := range p.each("type") {
-		f.types = append(f.types, strings.TrimPrefix(t, wire.EventType))
+		name := events.Type(strings.TrimPrefix(t, wire.EventType))
+		if !known(name) {
+			p.fault("type", strconv.Quote(t)+" is no type of event such as "+string(events.LockAcquired))
+		}
+		f.types = append(f.types, name)
 	}
 	return f
+}
+
+// known tells the types of events from misspelt ones, which would never come.
+func known(t events.Type) bool {
+	switch t {
+	case events.LockAcquired, events.LockRenewed, events.LockReleased, events.LockExpired, events.LockRevoked,
+		events.LockOffered, events.LockDenied, events.LockFailed, events.LockTimeout, events.LockReprioritized,
+		events.QueuedRequest, events.QueueTimeout, events.Gap,
+		events.PolicyReloaded, events.PolicyReloadFailed, events.ComponentChanged:
+		return true
+	}
+	return false
 }
 
 func (f *eventFilter) passes(e *events.Event) bool {
 	if e.Type == events.Gap {
 		return true
 	}
-	if len(f.types) > 0 && !slices.Contains(f.types, string(e.Type)) {
+	if len(f.types) > 0 && !slices.Contains(f.types, e.Type) {
 		return false
 	}
 	if f.resource != "" {

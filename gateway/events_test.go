@@ -19,6 +19,7 @@ import (
 
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
+	"github.com/lockgate/lockgate/gateway"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
@@ -205,7 +206,7 @@ func TestEvents_heartbeatEveryFifteenSeconds(t *testing.T) {
 		f := &flow{ResponseRecorder: httptest.NewRecorder()}
 		var serving sync.WaitGroup
 		serving.Go(func() {
-			r.Handler().ServeHTTP(f, httptest.NewRequest(http.MethodGet, "/v1/events?type=lock_revoked", nil).WithContext(ctx))
+			r.Handler().ServeHTTP(f, httptest.NewRequest(http.MethodGet, "http://localhost/v1/events?type=lock_revoked", nil).WithContext(ctx))
 		})
 		_, err := r.orch.Acquire(t.Context(), &lock.Caller{}, acquireOf("one", "a"))
 		require.NoError(t, err)
@@ -236,3 +237,55 @@ func TestEvents_gapIsToldNotSkipped(t *testing.T) {
 }
 
 const gapCursor events.Cursor = "8"
+
+func TestEvents_aSubjectHasABoundedNumberOfStreams(t *testing.T) {
+	r := start(t, withTokens(t))
+	ann := r.bearer("ann-secret")
+	var first *subscription
+	for range gateway.MaxSubjectStreams {
+		first = ann.subscribe("")
+	}
+	a := ann.do("GET", "/v1/events", nil)
+	a.problem(http.StatusTooManyRequests, wire.CodeRateLimited)
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+	r.bearer("bob-secret").subscribe("")
+	first.cancel()
+	<-first.done
+	require.Eventually(t, func() bool { return r.OpenStreams() == gateway.MaxSubjectStreams }, 10*time.Second, time.Millisecond)
+	ann.subscribe("")
+}
+
+func TestEvents_ofTheGatewayAreAboutNoLock(t *testing.T) {
+	r := start(t)
+	all, some := r.subscribe(""), r.subscribe("?type=policy_reloaded")
+	r.held("one", vpc)
+	require.NoError(t, r.orch.Announce(t.Context(), events.PolicyReloaded, "revision 7"))
+	require.Equal(t, "dev.lockgate.lock_acquired", all.next().Type)
+	for _, e := range []wire.Event{all.next(), some.next()} {
+		require.Equal(t, "dev.lockgate.policy_reloaded", e.Type)
+		require.Empty(t, e.Subject)
+		require.Equal(t, wire.EventData{Reason: "revision 7"}, e.Data)
+	}
+}
+
+func TestEvents_whatIsWrongIsSaidBeforeTheStreamOpens(t *testing.T) {
+	r := start(t)
+	p := r.do("GET", "/v1/events?type=lock_gone", nil).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+	require.Equal(t, "type", p.Errors[0].Pointer)
+	require.Contains(t, p.Detail, "lock_gone")
+	r.held("one", vpc)
+	for _, cursor := range []string{"yesterday", "-1", "01"} {
+		p = r.as("Last-Event-ID", cursor).do("GET", "/v1/events", nil).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+		require.Equal(t, "Last-Event-Id", p.Errors[0].Pointer)
+	}
+}
+
+func TestEvents_resumeAtTheTip(t *testing.T) {
+	r := start(t)
+	r.held("one", "a")
+	tip, err := r.orch.Tip(t.Context())
+	require.NoError(t, err)
+	s := r.as("Last-Event-ID", string(tip)).subscribe("")
+	l := r.held("two", "b")
+	require.Equal(t, l.ID, s.next().Subject)
+}

@@ -37,7 +37,7 @@ func (s *Server) listLocks(c echo.Context) error {
 	caller := CallerFrom(c)
 	page, err := s.parts.Orchestrator.List(c.Request().Context(), caller, q)
 	if err != nil {
-		return err
+		return inParameter("cursor", err)
 	}
 	return writeJSON(c, http.StatusOK, &wire.LockList{Items: presentAll(page.Locks, caller), Next: page.Next})
 }
@@ -90,7 +90,7 @@ func (s *Server) listQueues(c echo.Context) error {
 	caller := CallerFrom(c)
 	page, err := s.parts.Orchestrator.Queues(c.Request().Context(), caller, q)
 	if err != nil {
-		return err
+		return inParameter("cursor", err)
 	}
 	body := wire.QueueList{Items: make([]wire.Queue, len(page.Queues)), Next: page.Next}
 	for i := range page.Queues {

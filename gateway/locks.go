@@ -19,6 +19,9 @@ import (
 
 // acquire is POST /v1/locks.
 func (s *Server) acquire(c echo.Context) error {
+	if err := query(c).err(); err != nil {
+		return err
+	}
 	var body wire.AcquireRequest
 	if err := s.readJSON(c, s.decoders.acquire, &body); err != nil {
 		return err
@@ -42,8 +45,10 @@ func (s *Server) acquire(c echo.Context) error {
 }
 
 // requested makes the orchestrator's request of a body, with all faults of its
-// texts at once.
+// texts at once. It takes the credentials out of URLs in the body itself, so
+// that nothing which looks at the body later meets them.
 func requested(body *wire.AcquireRequest) (*orchestrator.Request, error) {
+	body.Labels, body.Context = stripLabels(body.Labels), stripJSON(compacted(body.Context))
 	var p params
 	r := &orchestrator.Request{
 		Namespace: lock.Namespace(body.Namespace),
@@ -54,7 +59,7 @@ func requested(body *wire.AcquireRequest) (*orchestrator.Request, error) {
 		Wait:      time.Duration(body.Wait),
 		RetryOf:   lock.ID(body.RetryOf),
 		Labels:    body.Labels,
-		Context:   compacted(body.Context),
+		Context:   body.Context,
 	}
 	return r, p.err()
 }
@@ -196,12 +201,8 @@ func shown(c echo.Context, l *lock.Lock, err error) error {
 
 // renewLock is POST /v1/locks/{id}/renew.
 func (s *Server) renewLock(c echo.Context) error {
-	id, err := lockID(c)
+	id, body, err := s.tokenCall(c)
 	if err != nil {
-		return err
-	}
-	var body wire.TokenRequest
-	if err := s.readJSON(c, s.decoders.token, &body); err != nil {
 		return err
 	}
 	l, err := s.parts.Orchestrator.Renew(c.Request().Context(), CallerFrom(c), id, lock.Token(body.Token), (*time.Duration)(body.TTL))
@@ -210,12 +211,8 @@ func (s *Server) renewLock(c echo.Context) error {
 
 // verifyLock is POST /v1/locks/{id}/verify.
 func (s *Server) verifyLock(c echo.Context) error {
-	id, err := lockID(c)
+	id, body, err := s.tokenCall(c)
 	if err != nil {
-		return err
-	}
-	var body wire.TokenRequest
-	if err := s.readJSON(c, s.decoders.token, &body); err != nil {
 		return err
 	}
 	if body.TTL != nil {
@@ -225,10 +222,32 @@ func (s *Server) verifyLock(c echo.Context) error {
 	return shown(c, &l, err)
 }
 
+// tokenCall reads a call that names a lock and its fencing token.
+func (s *Server) tokenCall(c echo.Context) (lock.ID, *wire.TokenRequest, error) {
+	id, err := lockID(c)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := query(c).err(); err != nil {
+		return "", nil, err
+	}
+	body := &wire.TokenRequest{}
+	if err := s.readJSON(c, s.decoders.token, body); err != nil {
+		return "", nil, err
+	}
+	if body.Token == 0 {
+		return "", nil, lock.Invalid("/token", "is missing")
+	}
+	return id, body, nil
+}
+
 // changeLock is PATCH /v1/locks/{id}.
 func (s *Server) changeLock(c echo.Context) error {
 	id, err := lockID(c)
 	if err != nil {
+		return err
+	}
+	if err := query(c).err(); err != nil {
 		return err
 	}
 	var body wire.PatchRequest

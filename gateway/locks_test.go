@@ -344,3 +344,58 @@ func TestQueues_showHoldersWaitersAndEstimates(t *testing.T) {
 	require.Equal(t, three.ID, queues.Items[0].Waiters[1].ID)
 	r.do("GET", "/v1/queues?depth=-1", nil).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
 }
+
+func TestWrongParameters_areNamed(t *testing.T) {
+	r := start(t)
+	l := r.held("one", vpc)
+	for _, tc := range []struct {
+		method, target, body string
+		pointer              string
+	}{
+		{"POST", "/v1/locks?wait=30", `{"resources":["b"],"owner":"one"}`, "wait"},
+		{"POST", "/v1/locks/" + l.ID + "/renew", `{"ttl":"1m"}`, "/token"},
+		{"POST", "/v1/locks/" + l.ID + "/verify", `{}`, "/token"},
+		{"POST", "/v1/locks/" + l.ID + "/verify?token=1", `{"token":1}`, "token"},
+		{"PATCH", "/v1/locks/" + l.ID + "?priority=low", `{"priority":"low"}`, "priority"},
+		{"GET", "/v1/locks?cursor=%00", "", "cursor"},
+		{"GET", "/v1/queues?cursor=x", "", "cursor"},
+		{"GET", "/v1/status?verbose", "", "verbose"},
+		{"GET", "/v1/policies?path=x", "", "path"},
+		{"GET", "/v1/decisions/d1?explain=full", "", "explain"},
+	} {
+		var body any
+		if tc.body != "" {
+			body = tc.body
+		}
+		p := r.do(tc.method, tc.target, body).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+		require.Equal(t, tc.pointer, p.Errors[0].Pointer, "%s %s: %v", tc.method, tc.target, p.Errors)
+	}
+}
+
+func TestReprioritize_whatHasEnded(t *testing.T) {
+	r := start(t)
+	l := r.held("one", vpc)
+	r.do("DELETE", fmt.Sprintf("/v1/locks/%s?token=%d", l.ID, l.Token), nil).lock(http.StatusOK)
+	p := r.do("PATCH", "/v1/locks/"+l.ID, `{"priority":"low"}`).problem(http.StatusUnprocessableEntity, wire.CodeInvalid)
+	require.Contains(t, p.Detail, "has ended")
+}
+
+func TestIdempotencyKey_ofWhatHasEnded(t *testing.T) {
+	r := start(t).as("Idempotency-Key", "k")
+	l := r.held("one", vpc)
+	r.do("DELETE", fmt.Sprintf("/v1/locks/%s?token=%d", l.ID, l.Token), nil).lock(http.StatusOK)
+	again := r.do("POST", "/v1/locks", body("one", vpc)).lock(http.StatusOK)
+	require.Equal(t, l.ID, again.ID)
+	require.Equal(t, "released", again.State)
+	p := r.do("POST", "/v1/locks/"+l.ID+"/wait?timeout=0s", nil).problem(http.StatusLocked, wire.CodeLocked)
+	require.Equal(t, "released", p.State)
+}
+
+func TestStaleToken_saysWhatBecameOfTheLock(t *testing.T) {
+	r := start(t)
+	l := r.held("one", vpc)
+	r.do("DELETE", fmt.Sprintf("/v1/locks/%s?token=%d", l.ID, l.Token), nil).lock(http.StatusOK)
+	p := r.do("POST", "/v1/locks/"+l.ID+"/verify", &wire.TokenRequest{Token: l.Token}).problem(http.StatusConflict, wire.CodeStaleToken)
+	require.Equal(t, l.ID, p.LockID)
+	require.Equal(t, "released", p.State)
+}

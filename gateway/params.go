@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -35,10 +36,26 @@ func query(c echo.Context, names ...string) *params {
 	}
 	for name := range values {
 		if !slices.Contains(names, name) {
-			p.fault(name, "is not known; this route takes "+strings.Join(names, ", "))
+			p.fault(name, "is not known; this route takes "+listed(names))
 		}
 	}
 	return p
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "no parameters"
+	}
+	return strings.Join(names, ", ")
+}
+
+// inParameter answers err with the parameter's name in place of the one that a
+// store gave to the fault.
+func inParameter(name string, err error) error {
+	if invalid, ok := errors.AsType[*lock.InvalidError](err); ok && len(invalid.Faults) == 1 {
+		return lock.Invalid(name, invalid.Faults[0].Detail)
+	}
+	return err
 }
 
 func (p *params) fault(name, detail string) {

@@ -146,6 +146,13 @@ func (s *shaky) Get(ctx context.Context, id lock.ID) (lock.Lock, error) {
 	return s.Store.Get(ctx, id)
 }
 
+func (s *shaky) Stats(ctx context.Context) (lock.Stats, error) {
+	if err := s.failure(); err != nil {
+		return lock.Stats{}, err
+	}
+	return s.Store.Stats(ctx)
+}
+
 type setup struct {
 	config   gateway.Config
 	options  gateway.Options
@@ -326,6 +333,11 @@ func (r *rig) try(ctx context.Context, method, target string, body any) (*reply,
 	if err != nil {
 		return nil, err
 	}
+	return r.send(req)
+}
+
+// send makes a call and holds the answer against the OpenAPI document.
+func (r *rig) send(req *http.Request) (*reply, error) {
 	resp, err := r.client.Do(req)
 	if err != nil {
 		return nil, err

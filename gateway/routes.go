@@ -52,11 +52,18 @@ func (s *Server) addRoutes() {
 	for path, handler := range map[string]echo.HandlerFunc{
 		"/":             s.welcome,
 		"/openapi.json": s.document,
-		"/livez":        s.live,
-		"/readyz":       s.ready,
-		"/healthz":      s.healthy,
+		"/docs":         s.docs,
+		"/docs/docs.js": s.docsScript,
 	} {
 		s.add(http.MethodGet, path, handler)
+	}
+	for path, handler := range map[string]echo.HandlerFunc{
+		"/livez":   s.live,
+		"/readyz":  s.ready,
+		"/healthz": s.healthy,
+	} {
+		s.add(http.MethodGet, path, handler)
+		s.add(http.MethodHead, path, handler) // load balancers ask so
 	}
 	for _, mount := range s.parts.Mounts {
 		mount(Routes{s})

@@ -80,7 +80,8 @@ type Server struct {
 	tracer   trace.Tracer
 	metrics  *metrics
 	auth     *authenticator
-	limits   *limits
+	limits   *limits // of subjects
+	refusals *limits // of addresses whose credentials were not accepted
 	streams  *streams
 	decoders decoders
 	openAPI  []byte
@@ -104,7 +105,8 @@ func New(cfg Config, o Options) (*Server, error) {
 		routes:   map[string]string{},
 		tracer:   o.TracerProvider.Tracer("github.com/lockgate/lockgate/gateway"),
 		metrics:  newMetrics(o.Registerer),
-		limits:   newLimits(cfg.RateLimit),
+		limits:   newLimits(cfg.RateLimit, "this subject calls more often than rate_limit.per_subject allows"),
+		refusals: newLimits(refusalRate(), "too many credentials from this address were not accepted: mend the credential, then try again"),
 		streams:  newStreams(),
 		decoders: newDecoders(),
 		started:  time.Now(),

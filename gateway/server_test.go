@@ -258,6 +258,29 @@ func TestProbes(t *testing.T) {
 	require.Equal(t, "[-] store: error\n[+] policy: healthy\nnot ok\n", string(r.do("GET", "/readyz?verbose", nil).body))
 }
 
+func TestProbes_answerHEAD(t *testing.T) {
+	r := start(t)
+	for state, want := range map[string]int{wire.StateHealthy: 200, wire.StateError: 503} {
+		r.shelf.set(wire.Component{Name: "store", State: state})
+		for _, path := range []string{"/readyz", "/healthz", "/readyz?verbose"} {
+			a := r.do("HEAD", path, nil)
+			require.Equal(t, want, a.status, path)
+			require.Empty(t, a.body)
+		}
+		require.Equal(t, 200, r.do("HEAD", "/livez", nil).status)
+	}
+}
+
+func TestStatus_answersWhileTheTableDoesNot(t *testing.T) {
+	r := start(t)
+	r.shelf.set(wire.Component{Name: "store", State: wire.StateError, Message: "the disk is full", Since: wire.Time{Time: time.Unix(1, 0)}})
+	r.store.set(errors.New("the disk is full"))
+	var status wire.Status
+	r.do("GET", "/v1/status", nil).into(&status)
+	require.Equal(t, wire.StateError, status.State)
+	require.Nil(t, status.Locks)
+}
+
 func TestStatus_countsTheTable(t *testing.T) {
 	r := start(t)
 	r.held("one", vpc)
@@ -285,7 +308,7 @@ func TestReadTimeout_boundsTheBodyAndNotTheWait(t *testing.T) {
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.Addr())
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = conn.Write([]byte("POST /v1/locks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+	_, err = conn.Write([]byte("POST /v1/locks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)

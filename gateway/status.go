@@ -14,27 +14,33 @@ import (
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
-// showStatus is GET /v1/status.
+// showStatus is GET /v1/status. It answers also while the lock table does not:
+// that is when people ask.
 func (s *Server) showStatus(c echo.Context) error {
+	if err := query(c).err(); err != nil {
+		return err
+	}
 	if err := s.may(c, lock.ActRead); err != nil {
 		return err
 	}
-	stats, err := s.parts.Orchestrator.Stats(c.Request().Context())
-	if err != nil {
-		return err
-	}
 	components := s.parts.Health.Components()
-	return writeJSON(c, http.StatusOK, &wire.Status{
+	status := &wire.Status{
 		State:      worst(components),
 		Components: list(components),
-		Locks:      counts(&stats),
 		Build:      s.parts.Build,
 		StartedAt:  wire.Time{Time: s.started},
-	})
+	}
+	ctx := c.Request().Context()
+	if stats, err := s.parts.Orchestrator.Stats(ctx); err != nil {
+		s.parts.Logger.WarnContext(ctx, "the lock table cannot be counted", "error", err)
+	} else {
+		status.Locks = counts(&stats)
+	}
+	return writeJSON(c, http.StatusOK, status)
 }
 
-func counts(stats *lock.Stats) wire.LockCounts {
-	out := wire.LockCounts{
+func counts(stats *lock.Stats) *wire.LockCounts {
+	out := &wire.LockCounts{
 		Held: stats.Held, Offered: stats.Offered, Namespaces: stats.Namespaces,
 		Queued: map[string]int{}, OldestWait: map[string]wire.Duration{},
 	}
@@ -127,10 +133,7 @@ var welcomePage []byte
 
 // welcome is GET /.
 func (s *Server) welcome(c echo.Context) error {
-	h := c.Response().Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	return c.HTMLBlob(http.StatusOK, welcomePage)
+	return page(c, welcomePage, "default-src 'none'; style-src 'unsafe-inline'")
 }
 
 // document is GET /openapi.json.

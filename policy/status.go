@@ -23,7 +23,7 @@ type Status struct {
 type ModuleStatus struct {
 	Path     string `json:"path"`
 	Package  string `json:"package"`
-	Revision string `json:"revision"` // hash of the file
+	Revision string `json:"revision"` // SHA-256 of the file, in hex
 }
 
 // ReloadResult is what became of one load.
@@ -72,7 +72,7 @@ func describe(modules []module) []ModuleStatus {
 	for i, m := range modules {
 		sum := sha256.Sum256(m.text)
 		list[i] = ModuleStatus{
-			Path: m.path, Revision: hex.EncodeToString(sum[:8]),
+			Path: m.path, Revision: hex.EncodeToString(sum[:]),
 			Package: strings.TrimPrefix(m.parsed.Package.Path.String(), "data."),
 		}
 	}

@@ -34,7 +34,8 @@ func newBench() *cobra.Command {
 		Short: "Drive load through the HTTP API and print what it does",
 		Long: "Drives a gateway through its public API: one that runs (--url), or one that bench starts for\n" +
 			"itself in a process of its own. With --floor the same load goes to a bare handler that decodes and\n" +
-			"answers the same JSON, in the same run; for a file store also to one fsync a transition.\n\n" +
+			"answers the same JSON, in the same run; for a file store also to one client alone, whose transitions\n" +
+			"are a commit each, and to appends with one fsync each.\n\n" +
 			"Scenarios: pairs (acquire and release, no contention), handoff (all clients contend for one key),\n" +
 			"hold (acquire --locks locks and keep them; prints the memory of the gateway that bench started).",
 		Example: "  gateway bench --floor\n  gateway bench --backend file: --clients 64 --floor\n  gateway bench --scenario handoff --url http://127.0.0.1:7480",
@@ -121,7 +122,7 @@ func (o *benchOptions) pairs(ctx context.Context, target *load.Target, dir strin
 	defer bare.stop()
 	floorTarget := load.NewTarget(bare.url, "", o.run.Clients)
 	defer floorTarget.Close()
-	var ratios, perFsync []float64
+	var ratios, perCommit, perFsync []float64
 	for range 3 {
 		ours, err := load.Pairs(ctx, target, o.run)
 		if err != nil {
@@ -137,6 +138,12 @@ func (o *benchOptions) pairs(ctx context.Context, target *load.Target, dir strin
 		if o.backend == "memory:" || o.url != "" {
 			continue
 		}
+		alone, err := load.Pairs(ctx, target, load.Run{Clients: 1, Duration: o.run.Duration / 2})
+		if err != nil {
+			return err
+		}
+		o.report("floor: one commit each", &alone)
+		perCommit = append(perCommit, ours.PerSecond()/alone.PerSecond())
 		syncs, err := load.Fsyncs(dir, o.run.Duration/2)
 		if err != nil {
 			return err
@@ -146,6 +153,7 @@ func (o *benchOptions) pairs(ctx context.Context, target *load.Target, dir strin
 	}
 	o.say("%-24s %10.2f × the bare handler (median of %d)\n", "pairs", median(ratios), len(ratios))
 	if len(perFsync) > 0 {
+		o.say("%-24s %10.1f × one commit each (median of %d)\n", "transitions", median(perCommit), len(perCommit))
 		o.say("%-24s %10.1f × one fsync each (median of %d)\n", "transitions", median(perFsync), len(perFsync))
 	}
 	return nil

@@ -5,9 +5,11 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lockgate/lockgate/app"
 	"github.com/lockgate/lockgate/app/settings"
+	"github.com/lockgate/lockgate/cmd/internal/output"
 )
 
 // prefix is that of every environment variable of ours.
@@ -15,13 +17,20 @@ const prefix = "LOCKGATE_"
 
 const configFlag = "config"
 
-// addConfigFlags adds --config and a flag for every key.
+// addConfigFlags adds --config and a flag for every key; --insecure is
+// --auth.insecure.
 func addConfigFlags(c *cobra.Command) *cobra.Command {
 	c.Flags().String(configFlag, "", "YAML file with the configuration (default $LOCKGATE_CONFIG)")
 	defaults := app.DefaultConfig()
 	if err := settings.AddFlags(c.Flags(), &defaults, app.Help()); err != nil {
 		c.RunE = func(*cobra.Command, []string) error { return fmt.Errorf("flags: %w", err) }
 	}
+	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "insecure" { // so short because people type it at a first try
+			name = "auth.insecure"
+		}
+		return pflag.NormalizedName(name)
+	})
 	return c
 }
 
@@ -50,17 +59,21 @@ func newConfig() *cobra.Command {
 		Use: "config", Short: "Check, print and describe the configuration", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	var format output.Format
+	printing := addConfigFlags(&cobra.Command{
+		Use: "print", Short: "Print every effective value and where it came from, without passwords",
+		Example: "  gateway config print --config gate.yaml\n  gateway config print -o json",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return printConfig(c, &format) },
+	})
+	format.Flag(printing)
 	config.AddCommand(
 		addConfigFlags(&cobra.Command{
 			Use: "check", Short: "Say what is wrong with the configuration, with line and column",
 			Example: "  gateway config check --config gate.yaml",
 			Args:    cobra.NoArgs, RunE: checkConfig,
 		}),
-		addConfigFlags(&cobra.Command{
-			Use: "print", Short: "Print every effective value and where it came from, without passwords",
-			Example: "  gateway config print --config gate.yaml",
-			Args:    cobra.NoArgs, RunE: printConfig,
-		}),
+		printing,
 		&cobra.Command{
 			Use: "schema", Short: "Print the JSON schema of the configuration, for editors",
 			Example: "  gateway config schema > lockgate.schema.json",
@@ -78,12 +91,16 @@ func checkConfig(c *cobra.Command, _ []string) error {
 	return err
 }
 
-func printConfig(c *cobra.Command, _ []string) error {
+func printConfig(c *cobra.Command, format *output.Format) error {
 	loaded, err := loadConfig(c)
 	if err != nil {
 		return err
 	}
-	return loaded.Print(c.OutOrStdout())
+	values, err := loaded.Values()
+	if err != nil {
+		return err
+	}
+	return format.Print(c.OutOrStdout(), values, func() error { return loaded.Print(c.OutOrStdout()) })
 }
 
 func printSchema(c *cobra.Command, _ []string) error {

@@ -34,7 +34,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
 		return exitFine
@@ -42,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		root.PrintErrf("gateway: %v\n", err)
 		return exitFault
 	default: // no command began: flags, arguments or the command's name are wrong
-		root.PrintErrf("gateway: %v (see gateway --help)\n", err)
+		root.PrintErrf("gateway: %v (see %s --help)\n", err, command.CommandPath())
 		return exitUsage
 	}
 }
@@ -59,6 +59,6 @@ func newRoot(called func()) *cobra.Command {
 		SilenceErrors:    true,
 		PersistentPreRun: func(*cobra.Command, []string) { called() },
 	}
-	root.AddCommand(newServe(), newConfig(), newBench(), newFloor(), newHealth(), newVersion())
+	root.AddCommand(newServe(), newConfig(), newBench(), newFloor(), newHealth(), newVersion(), newDocs(root))
 	return root
 }

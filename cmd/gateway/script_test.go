@@ -31,6 +31,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			port, err := freePort(t.Context())
 			e.Setenv("PORT", port)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else every gateway takes a second to exit under -race
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

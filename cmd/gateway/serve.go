@@ -97,6 +97,17 @@ func reload(ctx context.Context, c *cobra.Command, gate *app.App, logger *slog.L
 	logger.InfoContext(ctx, "configuration read again")
 }
 
+// credential is what curl has to show of its caller.
+func credential(cfg *app.Config) string {
+	switch {
+	case cfg.Auth.TokensFile != "" || cfg.Auth.JWT.JWKSURL != "":
+		return ` -H "Authorization: Bearer $LOCKGATE_TOKEN"`
+	case cfg.HTTP.TLS.ClientCAFile != "":
+		return " --cert client.crt --key client.key"
+	}
+	return ""
+}
+
 // greet tells who started the gateway what there is and what to try.
 func greet(w io.Writer, url string, cfg *app.Config) error {
 	policies := "profile " + cfg.Policy.Profile
@@ -108,7 +119,7 @@ func greet(w io.Writer, url string, cfg *app.Config) error {
 	if open := cfg.Unsecured(); len(open) > 0 {
 		fmt.Fprintf(&b, "\nNot secured:\n  - %s\n", strings.Join(open, "\n  - "))
 	}
-	fmt.Fprintf(&b, "\nTry:\n  curl -s %s/v1/locks -H 'Content-Type: application/json' \\\n    -d '{\"resources\": [\"acme/infra/vpc/default/\"], \"owner\": \"me\", \"ttl\": \"60s\"}'\n\n", url)
+	fmt.Fprintf(&b, "\nTry:\n  curl -s%s %s/v1/locks -H 'Content-Type: application/json' \\\n    -d '{\"resources\": [\"acme/infra/vpc/default/\"], \"owner\": \"me\", \"ttl\": \"60s\"}'\n\n", credential(cfg), url)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -7,11 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockgate/lockgate/cmd/internal/output"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
 func (c *cli) graphCommand() *cobra.Command {
 	var namespace string
+	format := &graphFormat{Format: &c.format}
 	cmd := &cobra.Command{
 		Use:   "graph",
 		Short: "Show who waits for whom",
@@ -25,7 +27,7 @@ holders, soft ones to requests ahead in a queue, declared ones were said to be.
 			if err != nil {
 				return err
 			}
-			if c.format == formatDOT {
+			if format.dot {
 				text, err := gateway.GraphDOT(cmd.Context(), namespace)
 				if err != nil {
 					return err
@@ -41,7 +43,23 @@ holders, soft ones to requests ahead in a queue, declared ones were said to be.
 		},
 	}
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "only this namespace")
+	cmd.Flags().VarP(format, "output", "o", "table, json, yaml or dot")
 	return cmd
+}
+
+// graphFormat is how a graph is printed: as everything else, or drawn.
+type graphFormat struct {
+	*output.Format
+
+	dot bool
+}
+
+// Set implements pflag.Value.
+func (f *graphFormat) Set(text string) error {
+	if f.dot = text == "dot"; f.dot {
+		return nil
+	}
+	return f.Format.Set(text)
 }
 
 // graphTable has a row for each edge; an edge of a deadlock says so.

@@ -69,7 +69,7 @@ func explain(err error, command string) (string, int) {
 	case errors.Is(err, client.ErrUnauthenticated):
 		return "the gateway does not know you: set LOCKGATE_TOKEN to a valid token", exitError
 	case errors.Is(err, client.ErrNotFound):
-		return err.Error() + ": \"lockctl list\" shows the live locks that you may see", exitError
+		return notFound(p, err), exitError
 	case errors.Is(err, client.ErrUnavailable):
 		return err.Error() + ": try again in a moment", exitError
 	}
@@ -113,6 +113,16 @@ func locked(p *wire.Problem) string {
 		text += fmt.Sprintf(" and %d more are before you", p.BlockedByTotal-1)
 	}
 	return text + ": ask again with a longer --wait, or see who waits with \"lockctl queue\""
+}
+
+func notFound(p *wire.Problem, err error) string {
+	switch {
+	case p.Detail == "":
+		return err.Error()
+	case strings.HasPrefix(p.Instance, "/v1/locks/"):
+		return p.Detail + " (see \"lockctl list\")"
+	}
+	return p.Detail
 }
 
 func stateOf(p *wire.Problem) string {

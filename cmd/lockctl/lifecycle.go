@@ -104,6 +104,9 @@ func (c *cli) renewCommand() *cobra.Command {
 				if err := t.known(ctx, gateway); err != nil {
 					return nil, err
 				}
+				if t.token == 0 {
+					return nil, usagef("the gateway tells a token only to whoever acquired the lock, once it is held: say --token")
+				}
 				return gateway.Renew(ctx, t.id, t.token, length)
 			})
 		},

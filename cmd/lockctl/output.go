@@ -1,93 +1,25 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/lockgate/lockgate/client"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
-// format is how results are printed; it is a flag's value.
-type format string
-
-const (
-	formatTable format = "table"
-	formatJSON  format = "json"
-	formatYAML  format = "yaml"
-	formatDOT   format = "dot" // of lockctl graph alone
-)
-
-func formats() []string { return []string{string(formatTable), string(formatJSON), string(formatYAML)} }
-
-// String implements pflag.Value; the zero value is table.
-func (f *format) String() string {
-	if *f == "" {
-		return string(formatTable)
-	}
-	return string(*f)
-}
-
-// Set implements pflag.Value.
-func (f *format) Set(text string) error {
-	if !slices.Contains(formats(), text) && text != string(formatDOT) {
-		return fmt.Errorf("%q is no output format: use %s", text, strings.Join(formats(), ", "))
-	}
-	*f = format(text)
-	return nil
-}
-
-// Type implements pflag.Value.
-func (f *format) Type() string { return "format" }
-
 // print writes a result: as it comes from the API, or as a table.
 func (c *cli) print(v any, t func() *table) error {
-	switch c.format {
-	case formatJSON:
-		text, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
-			return err
+	return c.format.Print(c.out, v, func() error {
+		paint := plain
+		if colourful(c.out, c.getenv) {
+			paint = painted
 		}
-		_, err = fmt.Fprintf(c.out, "%s\n", text)
-		return err
-	case formatYAML:
-		text, err := toYAML(v)
-		if err != nil {
-			return err
-		}
-		_, err = c.out.Write(text)
-		return err
-	case formatDOT:
-		return onlyForGraph()
-	case formatTable, "":
-	}
-	paint := plain
-	if colourful(c.out, c.getenv) {
-		paint = painted
-	}
-	return t().write(c.out, paint)
-}
-
-// onlyForGraph refuses -o dot.
-func onlyForGraph() error {
-	return usagef("-o dot is for lockctl graph: use %s", strings.Join(formats(), ", "))
-}
-
-// toYAML goes through JSON, so that both formats spell everything alike.
-func toYAML(v any) ([]byte, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return yaml.JSONToYAML(text)
+		return t().write(c.out, paint)
+	})
 }
 
 // terminal reports whether a file is one that a person looks at.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockgate/lockgate/client"
+	"github.com/lockgate/lockgate/cmd/internal/output"
 )
 
 // defaultURL is where a gateway listens that nobody configured.
@@ -32,7 +33,7 @@ type cli struct {
 	getenv   func(string) string
 
 	url    string
-	format format
+	format output.Format
 
 	root   *cobra.Command
 	parsed bool // the command line was understood
@@ -89,8 +90,7 @@ The environment says where the gateway is and who asks:
 		url = defaultURL
 	}
 	root.PersistentFlags().StringVar(&c.url, "url", url, "address of the gateway (LOCKGATE_URL)")
-	root.PersistentFlags().VarP(&c.format, "output", "o", "table, json or yaml; dot for lockctl graph")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
+	c.format.PersistentFlag(root)
 	root.AddCommand(
 		c.acquireCommand(), c.releaseCommand(), c.renewCommand(), c.verifyCommand(), c.cancelCommand(), c.unlockCommand(),
 		c.runCommand(),

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockgate/lockgate/client"
+	"github.com/lockgate/lockgate/cmd/internal/output"
 	"github.com/lockgate/lockgate/gateway/wire"
 )
 
@@ -57,18 +58,16 @@ that --after names. A broken connection is taken up again where it broke. With
 // printEvent writes one event: a line, or a YAML document.
 func (c *cli) printEvent(e *wire.Event) error {
 	switch c.format {
-	case formatJSON:
+	case output.JSON:
 		return json.NewEncoder(c.out).Encode(e)
-	case formatYAML:
-		text, err := toYAML(e)
+	case output.YAML:
+		text, err := output.ToYAML(e)
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(c.out, "---\n%s", text)
 		return err
-	case formatDOT:
-		return onlyForGraph()
-	case formatTable, "":
+	case output.Table, "":
 	}
 	_, err := fmt.Fprintln(c.out, eventLine(e))
 	return err

@@ -20,6 +20,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,23 +28,38 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/lockgate/lockgate/core/backend/embedded"
+	"github.com/lockgate/lockgate/core/backend/redis"
 	"github.com/lockgate/lockgate/core/lock"
+	"github.com/lockgate/lockgate/core/orchestrator"
 )
 
 // Config says where the lock table lives.
 type Config struct {
-	URL              string        `yaml:"url"`               // file:PATH, or memory: to keep nothing; default file:lockgate.db
-	OperationTimeout time.Duration `yaml:"operation_timeout"` // what one call of the store usually gets; default 5s
+	URL              string           `yaml:"url"`               // file:PATH, memory: to keep nothing, or Redis, see redis.Config; default file:lockgate.db
+	OperationTimeout time.Duration    `yaml:"operation_timeout"` // what one call of the store usually gets; default 5s
+	KeyPrefix        string           `yaml:"key_prefix"`        // of every key in Redis; default lg
+	Durability       redis.Durability `yaml:"durability"`        // in Redis: fast answers when the master has a step, replicated when Replicas have it too; default fast
+	Replicas         int              `yaml:"replicas"`          // that must have a step, with durability replicated; default 1
 }
 
 // DefaultConfig keeps the table in a file of the working directory.
 func DefaultConfig() Config {
-	return Config{URL: "file:lockgate.db", OperationTimeout: 5 * time.Second}
+	r := redis.DefaultConfig()
+	return Config{
+		URL: "file:lockgate.db", OperationTimeout: 5 * time.Second,
+		KeyPrefix: r.KeyPrefix, Durability: r.Durability, Replicas: r.Replicas,
+	}
 }
 
 // Validate answers all faults joined.
 func (c *Config) Validate() error {
+	if strings.HasPrefix(c.URL, "redis") {
+		r := c.redis(lock.DefaultRules())
+		return r.Validate()
+	}
 	var faults []error
 	if _, err := c.path(); err != nil {
 		faults = append(faults, err)
@@ -63,7 +79,14 @@ func (c *Config) path() (string, error) {
 	case found && scheme == "file" && strings.TrimPrefix(rest, "//") != "":
 		return strings.TrimPrefix(rest, "//"), nil
 	}
-	return "", fmt.Errorf("url %q names no known store: use memory: or file:PATH", redacted(c.URL))
+	return "", fmt.Errorf("url %q names no known store: use file:PATH, memory:, or redis:, redis+sentinel: or redis+cluster:, rediss… for TLS", redacted(c.URL))
+}
+
+func (c *Config) redis(rules lock.Rules) redis.Config {
+	return redis.Config{
+		URL: c.URL, KeyPrefix: c.KeyPrefix, Durability: c.Durability, Replicas: c.Replicas,
+		OperationTimeout: c.OperationTimeout, Rules: rules,
+	}
 }
 
 // redacted hides the password of a URL.
@@ -75,14 +98,35 @@ func redacted(s string) string {
 	return u.Redacted()
 }
 
+// Store is a lock table that must be Run.
+type Store struct {
+	orchestrator.Store
+
+	run func(context.Context) error
+}
+
+// Run works until ctx ends. It may be called once.
+func (s *Store) Run(ctx context.Context) error { return s.run(ctx) }
+
 // Open answers the store of the configuration.
-func Open(cfg Config, rules lock.Rules, logger *slog.Logger) (*embedded.Store, error) {
+func Open(cfg Config, rules lock.Rules, logger *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if strings.HasPrefix(cfg.URL, "redis") {
+		s, err := redis.New(cfg.redis(rules), logger, reg)
+		if err != nil {
+			return nil, err
+		}
+		return &Store{Store: s, run: s.Run}, nil
 	}
 	path, err := cfg.path()
 	if err != nil {
 		return nil, err
 	}
-	return embedded.Open(embedded.Config{Path: path, Rules: rules}, logger)
+	s, err := embedded.Open(embedded.Config{Path: path, Rules: rules}, logger)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Store: s, run: s.Run}, nil
 }

@@ -301,6 +301,32 @@ func TestCheck_movesTheStateAndTheGauge(t *testing.T) {
 	})
 }
 
+func TestCheck_comesAtOnceWhenAPartAsksForIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sick atomic.Bool
+		recheck := make(chan struct{})
+		b := start(t, component.DefaultConfig(), component.Component{
+			Name: "store", Run: func(ctx context.Context) error { <-ctx.Done(); return nil }, Recheck: recheck,
+			Check: func(context.Context) error {
+				if sick.Load() {
+					return errors.New("no disk")
+				}
+				return nil
+			},
+		})
+		require.Equal(t, "healthy", b.states())
+		sick.Store(true)
+		began := time.Now()
+		recheck <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, "error", b.states())
+		require.Zero(t, time.Since(began), "no waiting for the interval")
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}
+
 func TestNew_refuses(t *testing.T) {
 	discard := slog.New(slog.DiscardHandler)
 	for name, tc := range map[string]struct {

@@ -120,6 +120,8 @@ func (m *member) watch(ctx context.Context) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
+		case <-m.Recheck:
+			timer.Stop()
 		case <-timer.C:
 		}
 	}

@@ -22,6 +22,8 @@ type Component struct {
 	// when it can with limits. It is called only while Run runs. Nil means that
 	// the component is healthy whenever Run runs.
 	Check func(ctx context.Context) error
+	// Recheck asks for a check at once, whenever it has a value; may be nil.
+	Recheck <-chan struct{}
 	// Vital components are run once: when Run ends, everything is stopped.
 	Vital bool
 }

@@ -40,6 +40,14 @@ const (
 	Gap               Type = "gap"                // events between the reader's cursor and this one are no longer kept
 )
 
+// The events of the gateway itself; their Lock is empty and Reason says what
+// happened.
+const (
+	PolicyReloaded     Type = "policy_reloaded"
+	PolicyReloadFailed Type = "policy_reload_failed" // the last good policies stay in force
+	ComponentChanged   Type = "component_changed"
+)
+
 // Cursor is a place in the log. Cursors are opaque; the empty one stands before
 // everything that is kept.
 type Cursor string

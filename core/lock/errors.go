@@ -17,7 +17,20 @@ var (
 	ErrLocked              = errors.New("locked")
 	ErrNotYours            = errors.New("the request belongs to another subject")
 	ErrBroken              = errors.New("the deadlock does not stand any more")
+	ErrForgotten           = errors.New("the request made with this idempotency key ended too long ago to be shown: use a new key")
 )
+
+// StaleTokenError is a token that is not the live one. It is [ErrStaleToken].
+type StaleTokenError struct {
+	Lock Lock // as it stands
+}
+
+func (e *StaleTokenError) Error() string {
+	return fmt.Sprintf("%s: lock %s is %s", ErrStaleToken, e.Lock.ID, e.Lock.State)
+}
+
+// Is makes errors.Is(err, ErrStaleToken) true.
+func (e *StaleTokenError) Is(target error) bool { return target == ErrStaleToken }
 
 // ConflictError is a try-lock that met somebody, or a wait that ran out. It is
 // [ErrLocked].
@@ -96,10 +109,11 @@ type BusyError struct {
 func (e *BusyError) Error() string { return "the gateway has too many requests under way" }
 
 // UnavailableError is a store that cannot be reached, or a gateway that stops.
-// What was asked for may or may not have happened; a repeat with the same
+// What was asked for may have happened unless Untried; a repeat with the same
 // idempotency key finds out.
 type UnavailableError struct {
 	RetryAfter time.Duration
+	Untried    bool // nothing was handed to the store
 	Err        error
 }
 

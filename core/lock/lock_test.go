@@ -126,9 +126,10 @@ func TestDeadline_isOfThePresentState(t *testing.T) {
 	t.Parallel()
 	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
 	l := &lock.Lock{WaitUntil: at(10), OfferUntil: at(5), ExpiresAt: at(20)}
-	for state, want := range map[lock.State]time.Time{lock.Queued: at(10), lock.Offered: at(5), lock.Held: at(20), lock.Released: {}} {
-		l.State = state
-		require.Equal(t, want, l.Deadline(), state)
+	for s := lock.Queued; s <= lock.Denied; s++ {
+		l.State = s
+		want := map[bool]time.Time{s == lock.Queued: at(10), s == lock.Offered: at(5), s == lock.Held: at(20)}[true]
+		require.Equal(t, want, l.Deadline(), s)
 	}
 	l.State, l.AliveUntil = lock.Queued, at(3)
 	require.Equal(t, at(3), l.Deadline(), "the place is given up before the wait ends")

@@ -20,7 +20,7 @@ type Step interface { //nolint:iface // stores and the orchestrator speak in it
 // A request whose ID is known answers as it stands, with Outcome.Repeat, so the
 // step may be handed over again after a fault. An owner that already holds all of it gets that lock, with Outcome.Repeat. A
 // known idempotency key gets the request it made, with Outcome.Repeat and its
-// attendance renewed, or [ErrIdempotencyConflict].
+// attendance renewed, or [ErrIdempotencyConflict], or [ErrForgotten].
 //
 // RetryOf keeps the time of enqueueing of the request that it names, and counts
 // that one's losses and its own. One that is not known, or not of this owner in
@@ -91,7 +91,8 @@ type Release struct {
 	By      string // who ends it, when that is not its subject
 }
 
-// Revoke ends a held or waiting request whatever its token.
+// Revoke ends a held or waiting request whatever its token. One that has ended
+// answers as it is, with Outcome.Repeat.
 type Revoke struct {
 	ID     ID
 	By     string
@@ -99,10 +100,12 @@ type Revoke struct {
 }
 
 // EndOwner releases and cancels everything of one owner, in one namespace or,
-// when Namespace is empty, in all. Outcome.Locks lists what it ended.
+// when Namespace is empty, in all. Outcome.Locks lists what it ended, in
+// ascending order of ids.
 type EndOwner struct {
 	Namespace Namespace
 	Owner     Owner
+	Only      []ID // when not nil, nothing else is ended
 	By        string
 }
 
@@ -125,11 +128,20 @@ type Attend struct {
 	Beat bool // a heartbeat: requests whose call has ended meanwhile are passed over too
 }
 
-// Deny appends the event of a request that policy refused; it never enters the
-// table.
+// Deny appends the event of a refusal and changes nothing. A refused acquire is
+// an event of state denied whose request never enters the table; any other
+// action names the request it was about, which stays as it is.
 type Deny struct {
 	Lock   Lock
 	Action Action
+	By     string // who was refused
+}
+
+// Announce appends an event that is about no lock: something that happened to
+// the gateway. It belongs to [SystemNamespace].
+type Announce struct {
+	Event  string // its name, as package events spells it
+	Reason string
 }
 
 // Name implements Step.
@@ -164,6 +176,9 @@ func (*Attend) Name() string { return "attend" }
 
 // Name implements Step.
 func (*Deny) Name() string { return "deny" }
+
+// Name implements Step.
+func (*Announce) Name() string { return "announce" }
 
 // Outcome is what one step did. With Err nothing was changed; Lock is then the
 // request as it stands when the step named a known one.

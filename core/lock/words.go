@@ -19,6 +19,10 @@ const (
 // DefaultNamespace is the namespace of a request that names none.
 const DefaultNamespace Namespace = "default"
 
+// SystemNamespace is the namespace of events that are about no lock. Nothing
+// can be locked in it.
+const SystemNamespace Namespace = "lockgate.system"
+
 // Namespace groups resources whose transitions are atomic together. 1 to 200
 // bytes.
 type Namespace string
@@ -30,9 +34,6 @@ type Key string
 // Owner is who a lock is for, such as "atlantis:acme/infra#42". 1 to 256 bytes.
 // Owners of different namespaces that are spelled alike are the same owner.
 type Owner string
-
-// ID names one request and, later, its lock: a ULID in its text form.
-type ID string
 
 // Token is the fencing token of a held lock: larger for every later grant in a
 // namespace, below 2^53, 0 while nothing was granted.
@@ -60,11 +61,11 @@ func (o Owner) Kind() string {
 // Fault says what is wrong with an id, or "". An id is 26 characters of
 // Crockford's base 32 in upper case, the first at most 7.
 func (i ID) Fault() string {
-	if len(i) != 26 || i[0] > '7' {
+	if len(i) != idLength || i[0] > '7' {
 		return "is no ULID (26 characters of Crockford base 32)"
 	}
 	for j := range len(i) {
-		if !strings.ContainsRune("0123456789ABCDEFGHJKMNPQRSTVWXYZ", rune(i[j])) {
+		if strings.IndexByte(idAlphabet, i[j]) < 0 {
 			return "is no ULID (26 characters of Crockford base 32)"
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lockgate/lockgate/core/lock"
@@ -31,13 +30,13 @@ func (o *Orchestrator) decideAndEnqueue(ctx context.Context, c *lock.Caller, r *
 	if err := o.floodgate(r.Owner); err != nil {
 		return lock.Outcome{}, err
 	}
-	l := newLock(c, r)
+	l := o.newLock(c, r)
 	d, err := o.permit(ctx, &lock.Question{
 		Action: lock.ActAcquire, Caller: *c, RequestID: string(l.ID), Namespace: l.Namespace, Resources: l.Resources,
 		Owner: l.Owner, Want: lock.Want{Priority: r.Priority, TTL: r.TTL, Wait: r.Wait}, Labels: l.Labels, Context: l.Context,
 	})
 	if err != nil {
-		return lock.Outcome{Lock: l}, o.recordDenial(ctx, &l, lock.ActAcquire, err)
+		return lock.Outcome{Lock: l}, o.recordDenial(ctx, c, &l, err)
 	}
 	*p = d.Priority
 	l.Priority, l.Value, l.Preemptible, l.Decision = d.Priority, d.Value, d.Preemptible, d.Summary
@@ -81,23 +80,24 @@ func (o *Orchestrator) giveBack(ctx context.Context, r *Request, out lock.Outcom
 	return out, errors.Join(ctx.Err(), rerr)
 }
 
-// recordDenial appends the event of a refusal. The caller is refused also when
-// that fails.
-func (o *Orchestrator) recordDenial(ctx context.Context, l *lock.Lock, a lock.Action, err error) error {
+// recordDenial appends the event of a refusal and hands err on. The caller is
+// refused also when that fails.
+func (o *Orchestrator) recordDenial(ctx context.Context, c *lock.Caller, l *lock.Lock, err error) error {
 	denied, ok := errors.AsType[*lock.DeniedError](err)
 	if !ok {
 		return err
 	}
-	l.State, l.Decision = lock.Denied, denied.Decision
-	if _, derr := o.submit(ctx, laneEndings, &lock.Deny{Lock: *l, Action: a}); derr != nil {
+	step := &lock.Deny{Lock: *l, Action: denied.Action, By: by(c)}
+	step.Lock.Decision = denied.Decision
+	if _, derr := o.submit(ctx, laneEndings, step); derr != nil {
 		o.log.WarnContext(ctx, "the event of a denial was not recorded", "decision_id", denied.Decision.ID, "error", derr)
 	}
 	return err
 }
 
-func newLock(c *lock.Caller, r *Request) lock.Lock {
+func (o *Orchestrator) newLock(c *lock.Caller, r *Request) lock.Lock {
 	return lock.Lock{
-		ID: lock.ID(ulid.Make().String()), Namespace: r.Namespace, Resources: r.Resources, Owner: r.Owner,
+		ID: o.ids.Next(r.Namespace, time.Now()), Namespace: r.Namespace, Resources: r.Resources, Owner: r.Owner,
 		Subject: c.Subject.ID, Actor: c.Acts(), TTL: r.TTL, Wait: r.Wait,
 		RequestedAt: time.Now().UTC().Truncate(time.Millisecond), Labels: r.Labels, Context: r.Context,
 	}

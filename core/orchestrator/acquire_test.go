@@ -125,6 +125,12 @@ func TestAcquire_repeatFindsTheSameRequest(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, lock.Held, l.State)
 		require.True(t, again.out.Repeat)
+		_, err = r.Release(r.t.Context(), caller("bob"), l.ID, l.Token)
+		require.NoError(t, err)
+		over, err := r.Acquire(r.t.Context(), caller("bob"), waiting2(q))
+		require.NoError(t, err, "the same call, the same request, also when it is over")
+		require.True(t, over.Repeat)
+		require.Equal(t, lock.Released, over.Lock.State)
 
 		other := waiting("pr:2", "b")
 		other.Idempotency = lock.Idempotency{Key: "bob/1", Hash: "y"}

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/lockgate/lockgate/core/lock"
@@ -23,7 +24,7 @@ func (o *Orchestrator) Renew(ctx context.Context, c *lock.Caller, id lock.ID, to
 			err = nil
 		}
 		if err != nil {
-			return l, err
+			return l, o.recordDenial(ctx, c, &l, err)
 		}
 		step := &lock.Renew{ID: id, Token: token, TTL: -1}
 		if ttl != nil {
@@ -50,16 +51,24 @@ func (o *Orchestrator) Verify(ctx context.Context, c *lock.Caller, id lock.ID, t
 
 // Release ends a held lock whose token is given, or cancels a request that
 // still waits. Policy is asked only when the caller is not the subject that
-// made the request.
+// made the request: for release when the lock is held, as the token shows that
+// this grant is meant; for force_release when it waits and there is no token.
 func (o *Orchestrator) Release(ctx context.Context, c *lock.Caller, id lock.ID, token lock.Token) (lock.Lock, error) {
 	return o.counted(lock.ActRelease, func() (lock.Lock, error) {
 		step := &lock.Release{ID: id, Token: token, Subject: c.Subject.ID}
 		out, err := o.submit(ctx, laneEndings, step)
 		if !errors.Is(err, lock.ErrNotYours) {
+			if err == nil && !out.Repeat {
+				o.drawHold(ctx, &out.Lock)
+			}
 			return out.Lock, err
 		}
-		if _, err := o.permit(ctx, about(lock.ActRelease, c, &out.Lock)); err != nil {
-			return out.Lock, o.recordDenial(ctx, &out.Lock, lock.ActRelease, err)
+		action := lock.ActRelease
+		if out.Lock.State.Waiting() {
+			action = lock.ActForceRelease
+		}
+		if _, err := o.permit(ctx, about(action, c, &out.Lock)); err != nil {
+			return out.Lock, o.recordDenial(ctx, c, &out.Lock, err)
 		}
 		out, err = o.submit(ctx, laneEndings, &lock.Release{ID: id, Token: token, By: by(c)})
 		return out.Lock, err
@@ -80,7 +89,7 @@ func (o *Orchestrator) Revoke(ctx context.Context, c *lock.Caller, id lock.ID, r
 		q := about(lock.ActForceRelease, c, &l)
 		q.Want.Reason = reason
 		if _, err := o.permit(ctx, q); err != nil {
-			return l, o.recordDenial(ctx, &l, lock.ActForceRelease, err)
+			return l, o.recordDenial(ctx, c, &l, err)
 		}
 		out, err := o.submit(ctx, laneEndings, &lock.Revoke{ID: id, By: by(c), Reason: reason})
 		return out.Lock, err
@@ -88,13 +97,27 @@ func (o *Orchestrator) Revoke(ctx context.Context, c *lock.Caller, id lock.ID, r
 }
 
 // EndOwner ends everything of one owner, in one namespace or, when it is empty,
-// in all, and answers what it ended. When policy refuses one of them nothing is
-// ended.
+// in all, and answers what it ended. There are no tokens, so for what another
+// subject asked for policy is asked for force_release; when it refuses one of
+// them nothing is ended.
 func (o *Orchestrator) EndOwner(ctx context.Context, c *lock.Caller, ns lock.Namespace, owner lock.Owner) ([]lock.Lock, error) {
 	if fault := owner.Fault(); fault != "" {
 		return nil, lock.Invalid("owner", fault)
 	}
-	q := lock.Query{Namespace: ns, Owner: owner, Limit: listLimit}
+	permitted, err := o.endable(ctx, c, lock.Query{Namespace: ns, Owner: owner, Limit: listLimit})
+	if err != nil {
+		return nil, err
+	}
+	out, err := o.submit(ctx, laneEndings, &lock.EndOwner{Namespace: ns, Owner: owner, Only: permitted, By: by(c)})
+	for i := range out.Locks {
+		o.metrics.call(lock.ActRelease, out.Locks[i].Priority, &out.Locks[i], nil)
+	}
+	return out.Locks, err
+}
+
+// endable names the requests that the caller may end.
+func (o *Orchestrator) endable(ctx context.Context, c *lock.Caller, q lock.Query) ([]lock.ID, error) {
+	permitted := []lock.ID{}
 	for {
 		page, err := o.store.List(ctx, q)
 		if err != nil {
@@ -102,22 +125,19 @@ func (o *Orchestrator) EndOwner(ctx context.Context, c *lock.Caller, ns lock.Nam
 		}
 		for i := range page.Locks {
 			l := &page.Locks[i]
-			if l.Subject == c.Subject.ID {
-				continue
+			if l.Subject != c.Subject.ID {
+				question := about(lock.ActForceRelease, c, l)
+				question.Want.Reason = "everything of " + string(l.Owner) + " is ended"
+				if _, err := o.permit(ctx, question); err != nil {
+					return nil, o.recordDenial(ctx, c, l, err)
+				}
 			}
-			if _, err := o.permit(ctx, about(lock.ActRelease, c, l)); err != nil {
-				return nil, o.recordDenial(ctx, l, lock.ActRelease, err)
-			}
+			permitted = append(permitted, l.ID)
 		}
 		if q.After = page.Next; q.After == "" {
-			break
+			return permitted, nil
 		}
 	}
-	out, err := o.submit(ctx, laneEndings, &lock.EndOwner{Namespace: ns, Owner: owner, By: by(c)})
-	for i := range out.Locks {
-		o.metrics.call(lock.ActRelease, out.Locks[i].Priority, &out.Locks[i], nil)
-	}
-	return out.Locks, err
 }
 
 // Reprioritize changes the priority of a queued request as far as policy grants
@@ -132,13 +152,16 @@ func (o *Orchestrator) Reprioritize(ctx context.Context, c *lock.Caller, id lock
 		q.Want.Priority = p
 		d, err := o.permit(ctx, q)
 		if err != nil {
-			return l, o.recordDenial(ctx, &l, lock.ActReprioritize, err)
+			return l, o.recordDenial(ctx, c, &l, err)
 		}
 		out, err := o.submit(ctx, laneEndings, &lock.Reprioritize{
 			ID: id, Priority: d.Priority, Value: d.Value, Decision: d.Summary, By: by(c),
 		})
 		if err == nil {
 			out, err = o.untangle(ctx, &l, out)
+		}
+		if _, over := errors.AsType[*lock.EndedError](err); over {
+			err = fmt.Errorf("%w: it has ended: %s", lock.ErrNotQueued, out.Lock.State)
 		}
 		return out.Lock, err
 	})
@@ -147,6 +170,9 @@ func (o *Orchestrator) Reprioritize(ctx context.Context, c *lock.Caller, id lock
 func (o *Orchestrator) counted(a lock.Action, do func() (lock.Lock, error)) (lock.Lock, error) {
 	l, err := do()
 	o.metrics.call(a, l.Priority, &l, err)
+	if errors.Is(err, lock.ErrStaleToken) {
+		err = &lock.StaleTokenError{Lock: l}
+	}
 	return l, err
 }
 

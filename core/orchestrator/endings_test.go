@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 )
 
@@ -43,6 +44,45 @@ func TestRelease_aStrangerNeedsPolicyAndTheToken(t *testing.T) {
 		ended, err := r.Release(r.t.Context(), caller("bob"), l.ID, l.Token)
 		require.NoError(t, err)
 		require.Equal(t, lock.Released, ended.State)
+	})
+}
+
+// A refusal is an event about the request, not its end: whoever waits goes on
+// waiting.
+func TestRelease_aStrangerWithoutForceThrowsNobodyOut(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(r *rig) {
+		holder := r.held("ann", want("pr:1", "a"))
+		c := r.acquire(r.t.Context(), "bob", waiting("pr:2", "a"))
+		page, err := r.List(r.t.Context(), caller("bob"), lock.Query{Owner: "pr:2", Limit: 1})
+		require.NoError(t, err)
+		r.policy.set(func(q *lock.Question, d *lock.Decision) error {
+			if q.Action == lock.ActForceRelease {
+				deny(d, "no force")
+			}
+			return nil
+		})
+		_, err = r.Release(r.t.Context(), caller("eve"), page.Locks[0].ID, 0)
+		require.ErrorContains(t, err, "no force")
+		_, err = r.EndOwner(r.t.Context(), caller("eve"), "", "pr:2")
+		require.ErrorContains(t, err, "no force")
+		_, err = r.Revoke(r.t.Context(), caller("eve"), page.Locks[0].ID, "because")
+		require.ErrorContains(t, err, "no force")
+		pass(time.Second)
+		require.True(t, c.open())
+		all, err := r.store.Events(r.t.Context(), "", 100)
+		require.NoError(t, err)
+		last := all[len(all)-1]
+		require.Equal(t, events.LockDenied, last.Type)
+		require.Equal(t, "eve", last.By)
+		require.Equal(t, "force_release", last.Reason)
+		require.Equal(t, lock.Queued, last.Lock.State)
+
+		_, err = r.Release(r.t.Context(), caller("ann"), holder.ID, holder.Token)
+		require.NoError(t, err)
+		l, err := c.result()
+		require.NoError(t, err)
+		require.Equal(t, lock.Held, l.State)
 	})
 }
 
@@ -101,7 +141,7 @@ func TestEndOwner_allOrNothing(t *testing.T) {
 		b := r.held("bob", want("pr:1", "b"))
 		other := r.held("ann", want("pr:2", "c"))
 		r.policy.set(func(q *lock.Question, d *lock.Decision) error {
-			if q.Action == lock.ActRelease && q.Resources[0].Key == "b" {
+			if q.Action == lock.ActForceRelease && q.Resources[0].Key == "b" {
 				deny(d, "bob's")
 			}
 			return nil
@@ -143,6 +183,11 @@ func TestReprioritize_movesAWaitingRequestAsFarAsPolicyGrants(t *testing.T) {
 		require.True(t, first.open())
 		_, err = r.Reprioritize(r.t.Context(), caller("lead"), l.ID, lock.Low)
 		require.ErrorIs(t, err, lock.ErrNotQueued)
+		_, err = r.Release(r.t.Context(), caller("cy"), l.ID, l.Token)
+		require.NoError(t, err)
+		_, err = r.Reprioritize(r.t.Context(), caller("lead"), l.ID, lock.Low)
+		require.ErrorIs(t, err, lock.ErrNotQueued)
+		require.ErrorContains(t, err, "released")
 	})
 }
 

@@ -32,9 +32,11 @@ type guard struct {
 	breaker  circuitbreaker.CircuitBreaker[[]lock.Outcome]
 	executor failsafe.Executor[[]lock.Outcome]
 	limit    *adaptiveLimit
+	changed  chan struct{} // holds a value when the breaker's state changed since it was read
 }
 
 func newGuard(table Table, operation time.Duration, log *slog.Logger, m *metrics) *guard {
+	changed := make(chan struct{}, 1)
 	breaker := circuitbreaker.NewBuilder[[]lock.Outcome]().
 		HandleIf(func(_ []lock.Outcome, err error) bool { return storeFault(err) }).
 		WithFailureThreshold(breakerFailures).
@@ -42,6 +44,10 @@ func newGuard(table Table, operation time.Duration, log *slog.Logger, m *metrics
 		WithSuccessThreshold(breakerSuccesses).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			m.breaker.Set(breakerLevel(e.NewState))
+			select {
+			case changed <- struct{}{}:
+			default: // nobody has looked since the last change
+			}
 			log.Warn("the store's circuit breaker changed", "from", e.OldState.String(), "to", e.NewState.String())
 		}).Build()
 	retry := retrypolicy.NewBuilder[[]lock.Outcome]().
@@ -52,7 +58,7 @@ func newGuard(table Table, operation time.Duration, log *slog.Logger, m *metrics
 		OnRetry(func(failsafe.ExecutionEvent[[]lock.Outcome]) { m.retries.Inc() }).
 		ReturnLastFailure().Build()
 	return &guard{
-		table: table, breaker: breaker, limit: &adaptiveLimit{normal: operation},
+		table: table, breaker: breaker, limit: &adaptiveLimit{normal: operation}, changed: changed,
 		executor: failsafe.With(retry, breaker),
 	}
 }
@@ -74,7 +80,28 @@ func (g *guard) apply(ctx context.Context, batch []lock.Step) ([]lock.Outcome, e
 	if known, ok := errors.AsType[*lock.UnavailableError](err); ok {
 		return nil, known
 	}
-	return nil, &lock.UnavailableError{RetryAfter: g.retryAfter(), Err: err}
+	return nil, &lock.UnavailableError{RetryAfter: g.retryAfter(), Untried: errors.Is(err, circuitbreaker.ErrOpen), Err: err}
+}
+
+// probePause is how often a store that failed is asked whether it works again.
+const probePause = time.Second
+
+// probe lets calls through again as soon as a store behind an open breaker
+// answers, instead of waiting for the breaker's delay: leases go on ending
+// meanwhile.
+func (g *guard) probe(ctx context.Context, store Store) {
+	tick := time.NewTicker(probePause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if g.breaker.IsOpen() && store.Ping(ctx) == nil {
+				g.breaker.HalfOpen()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (g *guard) retryAfter() time.Duration {

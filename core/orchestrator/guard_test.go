@@ -45,8 +45,10 @@ func TestStore_theBreakerOpensAndCloses(t *testing.T) {
 		require.Equal(t, hits, r.store.hits, "nothing reaches the store while the breaker is open")
 		require.Error(t, r.Check(r.t.Context()))
 
+		require.True(t, away.Untried)
+		<-r.StoreChanged()
 		r.store.set(nil)
-		pass(31 * time.Second)
+		pass(2 * time.Second) // long before the breaker's own delay is over
 		for i := range 3 {
 			r.held("ann", want("pr:1", lock.Key(strconv.Itoa(i))))
 		}
@@ -54,6 +56,24 @@ func TestStore_theBreakerOpensAndCloses(t *testing.T) {
 		n, err := testutil.GatherAndCount(r.reg, "lockgate_store_breaker_state", "lockgate_store_retries_total")
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
+	})
+}
+
+// hung is a store whose reads never answer.
+type hung struct{ orchestrator.Store }
+
+func (h hung) Get(ctx context.Context, _ lock.ID) (lock.Lock, error) {
+	<-ctx.Done()
+	return lock.Lock{}, ctx.Err()
+}
+
+func TestStore_aReadThatHangsHasADeadline(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(s *setup) { s.wrap = func(s orchestrator.Store) orchestrator.Store { return hung{s} } }, func(r *rig) {
+		var away *lock.UnavailableError
+		_, err := r.Watch(r.t.Context(), caller("ann"), "01JDA2V7W8XQ4M3N5P6R7S8T9V", 0)
+		require.ErrorAs(t, err, &away)
+		require.True(t, away.Untried)
 	})
 }
 

@@ -124,17 +124,16 @@ func callLabel(l *lock.Lock, err error) string {
 type tableCollector struct {
 	table     Table
 	admission *admission
-	timeout   time.Duration
 
 	locks, depth, oldest, namespaces, admitted *prometheus.Desc
 }
 
-func newTableCollector(t Table, a *admission, timeout time.Duration) *tableCollector {
+func newTableCollector(t Table, a *admission) *tableCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &tableCollector{
-		table: t, admission: a, timeout: timeout,
+		table: t, admission: a,
 		locks:      desc("lockgate_locks", "Locks that are held or offered.", "state"),
 		depth:      desc("lockgate_queue_depth", "Requests that wait.", "priority"),
 		oldest:     desc("lockgate_queue_oldest_seconds", "Age of the oldest waiting request.", "priority"),
@@ -157,9 +156,7 @@ func (c *tableCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(c.admitted, float64(c.admission.length()))
-	ctx, cancel := context.WithTimeout(context.Background(), c.timeout) //nolint:forbidigo // a scrape hands over no context
-	defer cancel()
-	s, err := c.table.Stats(ctx)
+	s, err := c.table.Stats(context.Background()) //nolint:forbidigo // a scrape hands over no context; the read has a deadline of its own
 	if err != nil {
 		return
 	}

@@ -48,6 +48,18 @@ func TestTrace_oneTraceThroughTheWholeWait(t *testing.T) {
 		require.Equal(t, enqueue.SpanContext().SpanID(), wait.Parent().SpanID())
 		require.Equal(t, enqueue.SpanContext().SpanID(), byName["lock.grant"].Parent().SpanID())
 		require.Equal(t, byName["lock.grant"].SpanContext().SpanID(), byName["store.confirm"].Parent().SpanID())
+
+		pass(10 * time.Second)
+		ctx, release := provider.Tracer("test").Start(r.t.Context(), "DELETE /v1/locks/{id}")
+		_, err = r.Release(ctx, caller("bob"), l.ID, l.Token)
+		require.NoError(t, err)
+		release.End()
+		ended := spans.Ended()
+		last, hold := ended[len(ended)-1], ended[len(ended)-2]
+		require.Equal(t, "lock.hold", hold.Name())
+		require.Equal(t, 10*time.Second, hold.EndTime().Sub(hold.StartTime()))
+		require.Equal(t, call.SpanContext().TraceID(), hold.SpanContext().TraceID())
+		require.Equal(t, enqueue.SpanContext().SpanID(), last.Links()[0].SpanContext.SpanID(), "the release leads to the enqueue")
 	})
 }
 

@@ -44,6 +44,7 @@ type Orchestrator struct {
 	holds     *holdTimes
 	resolver  *resolver
 	sweeper   *sweeper
+	ids       *lock.IDs
 
 	drain   sync.Once
 	drained chan struct{} // closed by Drain: parked calls go
@@ -60,7 +61,8 @@ func New(cfg Config, queue QueueConfig, o Options) (*Orchestrator, error) {
 	}
 	m := newMetrics(o.Registerer)
 	a := newAdmission(cfg.RequestBufferSize, cfg.WorkerCount)
-	if err := o.Registerer.Register(newTableCollector(o.Store, a, o.OperationTimeout)); err != nil {
+	store := &bounded{Store: o.Store, limit: o.OperationTimeout}
+	if err := o.Registerer.Register(newTableCollector(store, a)); err != nil {
 		return nil, err
 	}
 	detector, err := deadlock.New(o.Deadlock, o.Extensions)
@@ -68,14 +70,14 @@ func New(cfg Config, queue QueueConfig, o Options) (*Orchestrator, error) {
 		return nil, err
 	}
 	built := &Orchestrator{
-		cfg: cfg, queue: queue, store: o.Store, policy: o.Policy, log: o.Logger, tracer: o.Tracer,
+		cfg: cfg, queue: queue, store: store, policy: o.Policy, log: o.Logger, tracer: o.Tracer,
 		metrics: m, admission: a, guard: newGuard(o.Store, o.OperationTimeout, o.Logger, m),
-		waiters: newWaiters(m), holds: newHoldTimes(),
+		waiters: newWaiters(m), holds: newHoldTimes(), ids: lock.NewIDs(),
 		drained: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	built.resolver = &resolver{
 		cfg: o.Deadlock, detector: detector, flood: deadlock.NewFlood(&o.Deadlock), lessons: newLessons(detector.Learn),
-		store: o.Store, submit: built.submit, metrics: newDeadlockMetrics(o.Registerer), tracer: o.Tracer, log: o.Logger,
+		store: store, submit: built.submit, metrics: newDeadlockMetrics(o.Registerer), tracer: o.Tracer, log: o.Logger,
 	}
 	built.sweeper = newSweeper(built.resolver)
 	return built, nil
@@ -93,6 +95,7 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 	g.Go(func() error { return o.feed(ctx) })
 	g.Go(func() error { o.heartbeat(ctx); return nil })
 	g.Go(func() error { o.sweeper.run(ctx); return nil })
+	g.Go(func() error { o.guard.probe(ctx, o.store); return nil })
 	return g.Wait()
 }
 
@@ -106,6 +109,16 @@ func (o *Orchestrator) Check(ctx context.Context) error {
 		return errors.New("the store's circuit breaker is open")
 	}
 	return o.store.Ping(ctx)
+}
+
+// StoreChanged has a value after the store began to fail or to work again, so
+// that Check is worth asking at once.
+func (o *Orchestrator) StoreChanged() <-chan struct{} { return o.guard.changed }
+
+// Announce appends an event that is about no lock.
+func (o *Orchestrator) Announce(ctx context.Context, what events.Type, reason string) error {
+	_, err := o.submit(ctx, laneEndings, &lock.Announce{Event: string(what), Reason: reason})
+	return err
 }
 
 // Stats counts the lock table.
@@ -135,7 +148,7 @@ func (o *Orchestrator) ask(ctx context.Context, q *lock.Question) (lock.Decision
 			Namespace: q.Namespace, Resources: q.Resources, Owner: q.Owner, Subject: q.Caller.Subject.ID,
 		})
 		if err != nil {
-			return lock.Decision{}, &lock.UnavailableError{RetryAfter: time.Second, Err: err}
+			return lock.Decision{}, err
 		}
 		q.Facts = facts
 	}
@@ -149,7 +162,11 @@ func (o *Orchestrator) permit(ctx context.Context, q *lock.Question) (lock.Decis
 		return d, err
 	}
 	if !d.Allow {
-		return d, &lock.DeniedError{LockID: lock.ID(q.RequestID), Action: q.Action, Decision: d.Summary}
+		denied := &lock.DeniedError{Action: q.Action, Decision: d.Summary}
+		if len(q.Resources) > 0 {
+			denied.LockID = lock.ID(q.RequestID)
+		}
+		return d, denied
 	}
 	return d, nil
 }
@@ -164,5 +181,5 @@ func about(a lock.Action, c *lock.Caller, l *lock.Lock) *lock.Question {
 }
 
 func stoppedError() error {
-	return &lock.UnavailableError{RetryAfter: time.Second, Err: errors.New("the gateway is stopping")}
+	return &lock.UnavailableError{RetryAfter: time.Second, Untried: true, Err: errors.New("the gateway is stopping")}
 }

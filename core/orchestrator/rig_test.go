@@ -102,6 +102,16 @@ func (s *shaky) Apply(ctx context.Context, batch []lock.Step) ([]lock.Outcome, e
 	return s.Store.Apply(ctx, batch)
 }
 
+func (s *shaky) Ping(ctx context.Context) error {
+	s.mu.Lock()
+	err := s.fail
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.Store.Ping(ctx)
+}
+
 type rig struct {
 	*orchestrator.Orchestrator
 
@@ -119,6 +129,7 @@ type setup struct {
 	extensions deadlock.Extensions
 	tracer     trace.Tracer
 	needs      lock.Needs
+	wrap       func(orchestrator.Store) orchestrator.Store
 }
 
 // bubble runs a test with a fake clock: an orchestrator on a store in memory.
@@ -137,6 +148,9 @@ func start(t *testing.T, adjust func(*setup)) *rig {
 	store, err := embedded.Open(embedded.Config{Rules: s.queue.Rules()}, log)
 	require.NoError(t, err)
 	r := &rig{t: t, policy: &rules{needs: s.needs}, store: &shaky{Store: store}, reg: prometheus.NewRegistry()}
+	if s.wrap != nil {
+		r.store.Store = s.wrap(store)
+	}
 	r.Orchestrator, err = orchestrator.New(s.config, s.queue, orchestrator.Options{
 		Deadlock: s.deadlock, Extensions: s.extensions,
 		Store: r.store, Policy: r.policy, OperationTimeout: 5 * time.Second, Logger: log, Tracer: s.tracer, Registerer: r.reg,

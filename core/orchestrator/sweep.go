@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lockgate/lockgate/core/deadlock"
@@ -38,7 +39,12 @@ func (s *sweeper) run(ctx context.Context) {
 		case why := <-s.requeued:
 			s.untangle(ctx, &why)
 		case <-tick.C:
-			s.sweep(ctx)
+			if err := s.sweep(ctx); errors.Is(err, errors.ErrUnsupported) {
+				s.log.WarnContext(ctx, "deadlocks are not looked for", "error", err)
+				return
+			} else if err != nil {
+				s.log.WarnContext(ctx, "looking for deadlocks that were missed", "error", err)
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -59,11 +65,10 @@ func (s *sweeper) follow(e *events.Event) {
 // sweep looks at everybody who waits. A deadlock that it sees for the first time
 // may be one that somebody is about to resolve; one that it sees again was
 // missed.
-func (s *sweeper) sweep(ctx context.Context) {
+func (s *sweeper) sweep(ctx context.Context) error {
 	snapshot, err := s.store.Graph(ctx, lock.GraphQuery{})
 	if err != nil {
-		s.log.WarnContext(ctx, "looking for deadlocks that were missed", "error", err)
-		return
+		return err
 	}
 	before := s.seen
 	s.seen = make(map[string]bool)
@@ -75,4 +80,5 @@ func (s *sweeper) sweep(ctx context.Context) {
 		}
 		s.untangle(ctx, &occasion{from: cycle.Owners(), at: snapshot.At, swept: true})
 	}
+	return nil
 }

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -42,6 +43,23 @@ func (o *Orchestrator) drawWait(ctx context.Context, l *lock.Lock) (context.Cont
 		return ctx, []trace.Link{{SpanContext: call}}
 	}
 	return ctx, nil
+}
+
+// longestHold bounds the holds that are drawn: a trace of days helps nobody.
+const longestHold = time.Hour
+
+// drawHold draws how long a lock was held into the trace of its enqueue, and
+// links the release to it.
+func (o *Orchestrator) drawHold(ctx context.Context, l *lock.Lock) {
+	if l.Trace.Parent == "" || l.State != lock.Released || l.EndedAt.Sub(l.AcquiredAt) > longestHold {
+		return
+	}
+	release := trace.SpanFromContext(ctx)
+	stored := propagation.MapCarrier{"traceparent": l.Trace.Parent, "tracestate": l.Trace.State}
+	origin := propagation.TraceContext{}.Extract(ctx, stored)
+	release.AddLink(trace.LinkFromContext(origin))
+	_, hold := o.tracer.Start(origin, "lock.hold", trace.WithTimestamp(l.AcquiredAt), trace.WithLinks(trace.Link{SpanContext: release.SpanContext()}))
+	hold.End(trace.WithTimestamp(l.EndedAt))
 }
 
 func recordError(span trace.Span, err error) {

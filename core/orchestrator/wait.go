@@ -72,7 +72,12 @@ func (o *Orchestrator) await(ctx context.Context, p *parking, out lock.Outcome) 
 			if err != nil || (!open && l.State == lock.Queued) {
 				return out, err
 			}
-		case lock.Released, lock.Expired, lock.Revoked, lock.Cancelled, lock.TimedOut, lock.Victim, lock.Denied:
+		case lock.Released, lock.Expired, lock.Revoked, lock.Cancelled:
+			if out.Repeat { // a replay: the same call gets the same request, also when it is over
+				return out, nil
+			}
+			return out, ended(&out.Lock)
+		case lock.TimedOut, lock.Victim, lock.Denied:
 			return out, ended(&out.Lock)
 		default:
 			return out, &lock.EndedError{Lock: out.Lock}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/lock"
 )
@@ -50,7 +48,7 @@ func (o *Orchestrator) Declare(ctx context.Context, c *lock.Caller, r *WaitReque
 		return lock.Wait{}, err
 	}
 	w := lock.Wait{
-		ID: lock.ID(ulid.Make().String()), Namespace: r.Namespace, Owner: r.Owner, For: r.For, Subject: c.Subject.ID,
+		ID: o.ids.Next(r.Namespace, time.Now()), Namespace: r.Namespace, Owner: r.Owner, For: r.For, Subject: c.Subject.ID,
 	}
 	_, err := o.permit(ctx, &lock.Question{
 		Action: lock.ActAcquire, Caller: *c, RequestID: string(w.ID), Namespace: w.Namespace, Owner: w.Owner,

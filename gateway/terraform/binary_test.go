@@ -280,6 +280,18 @@ func TestTerraform_forceUnlockAfterKillAndRestartOfTheGateway(t *testing.T) {
 	next.succeeds(apply("-lock-timeout=1m")...)
 }
 
+func TestTerraform_forceUnlockWithDeleteBreaksNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t)
+	run := w.module(ann).start(apply()...)
+	holder := w.until(events.LockAcquired, 1).Lock
+	output := w.module(ann, "unlock_method=DELETE").fails("force-unlock", "-no-color", "-force", idOf(&holder))
+	require.Contains(t, output, "422")
+	require.Equal(t, lock.Held, w.of(idOf(&holder)).State)
+	w.release()
+	require.NoError(t, run.Wait(), "%s", run.text())
+}
+
 func TestTerraform_unlocksAtAGatewayThatRestartedMeanwhile(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)

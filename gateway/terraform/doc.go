@@ -13,7 +13,8 @@
 // and leaves a place in the queue, which it finds again when the same ID comes
 // back before the place lapses; see [place] for how long that is. A lock has no
 // lease: it is held until it is unlocked. The lock of one subject is never given
-// to another one that sends the same ID.
+// to another one that sends the same ID, nor released by it: that is force_release
+// and needs policy's leave.
 //
 // # Life
 //

@@ -44,6 +44,12 @@ func readInfo(c echo.Context) (*Info, error) {
 	if len(text) == 0 {
 		return nil, errNoBody
 	}
+	return decodeInfo(text)
+}
+
+// decodeInfo reads LockInfo: an ID that can be an owner, all other text without
+// control characters.
+func decodeInfo(text []byte) (*Info, error) {
 	info := &Info{}
 	if err := json.Unmarshal(text, info); err != nil {
 		return nil, lock.Invalid("", "the body is no LockInfo of Terraform: "+err.Error())

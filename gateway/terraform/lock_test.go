@@ -329,6 +329,22 @@ func TestMethods_putLocksAndDeleteUnlocks(t *testing.T) {
 	})
 }
 
+// A backend whose address points here deletes its state with an empty DELETE.
+func TestMethods_deleteWithoutLockInfoBreaksNothing(t *testing.T) {
+	bubble(t, func(r *rig) {
+		t := r.t
+		r.locked(ann, "run-1")
+		for _, path := range []string{vpc, vpc + "?ID=run-1"} {
+			for _, subject := range []string{ann, bob} {
+				p := r.problem(r.call(subject, http.MethodDelete, path, ""), http.StatusUnprocessableEntity)
+				require.Contains(t, p.Detail, "needs the LockInfo that locked")
+			}
+		}
+		require.Contains(t, r.log.String(), "needs the LockInfo that locked")
+		require.Equal(t, lock.Held, r.of("run-1").State)
+	})
+}
+
 func TestMethods_stateIsNotStoredHere(t *testing.T) {
 	bubble(t, func(r *rig) {
 		t := r.t

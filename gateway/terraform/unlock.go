@@ -14,15 +14,25 @@ import (
 // forceReason is kept with a lock that was broken.
 const forceReason = "terraform force-unlock"
 
+// bareDelete answers a DELETE that does not say what to unlock.
+const bareDelete = "the body is empty: a DELETE here unlocks and needs the LockInfo that locked; " +
+	"to break a lock use the method UNLOCK (without unlock_method in the configuration), or lockctl unlock"
+
 // unlock answers UNLOCK: 200 when the lock is no longer there. What it means
 // depends on who sends what:
 //
-//	body                      lock of the caller    of somebody else
-//	LockInfo as locked with   release               release, if policy allows
+//	body                      lock of the caller    of another subject
+//	LockInfo as locked with   release               force_release, if policy allows
 //	only ID                   release               force_release, if policy allows
 //	empty                     force_release of whoever holds, if policy allows
+//	empty, with DELETE        refused
 //
-// Terraform's force-unlock sends an empty body, OpenTofu's only the ID.
+// Every refusal shows the holder's ID, so knowing one proves nothing: only the
+// subject that locked can release.
+//
+// Terraform's force-unlock sends an empty body, OpenTofu's only the ID. A DELETE
+// with an empty body may as well be a configuration whose address is here by
+// mistake and that wants its state gone, so nothing is broken by it.
 func (d *Door) unlock(c echo.Context) error {
 	s, err := stateOf(c)
 	if err != nil {
@@ -30,10 +40,14 @@ func (d *Door) unlock(c echo.Context) error {
 	}
 	ctx, caller := c.Request().Context(), callerOf(c)
 	info, err := readInfo(c)
-	if errors.Is(err, errNoBody) {
+	switch {
+	case errors.Is(err, errNoBody) && c.Request().Method == http.MethodDelete:
+		d.log.InfoContext(ctx, "terraform delete without body refused",
+			"namespace", s.namespace, "resource", s.key, "subject", caller.Subject.ID, "reason", bareDelete)
+		return lock.Invalid("", bareDelete)
+	case errors.Is(err, errNoBody):
 		return d.breakHolder(c, s, caller)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	p, err := d.pastOf(ctx, s, info.owner())
@@ -42,7 +56,7 @@ func (d *Door) unlock(c echo.Context) error {
 	}
 	l := p.live()
 	switch {
-	case l != nil && info.bare() && l.Subject != caller.Subject.ID:
+	case l != nil && l.Subject != caller.Subject.ID:
 		return d.force(c, caller, l)
 	case l != nil:
 		_, err := d.orchestrator.Release(ctx, caller, l.ID, l.Token)

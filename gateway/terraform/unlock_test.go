@@ -52,39 +52,45 @@ func TestUnlock_whileWaitingGivesUpThePlace(t *testing.T) {
 	})
 }
 
-func TestUnlock_byAnotherSubjectIsUpToPolicy(t *testing.T) {
-	for name, c := range map[string]struct {
-		body  string
-		asked lock.Action
-		ends  events.Type
-	}{
-		"LockInfo":   {info("run-1"), lock.ActRelease, events.LockReleased},
-		"only ID":    {bare("run-1"), lock.ActForceRelease, events.LockRevoked},
-		"empty body": {"", lock.ActForceRelease, events.LockRevoked},
+func TestUnlock_byAnotherSubjectBreaksTheLockIfPolicyAllows(t *testing.T) {
+	for name, body := range map[string]string{
+		"LockInfo":         info("run-1"),
+		"ID and Operation": `{"ID":"run-1","Operation":"OperationTypeApply"}`,
+		"only ID":          bare("run-1"),
+		"empty body":       "",
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(r *rig) {
 				t := r.t
 				r.locked(ann, "run-1")
-				r.policy.set(denyAction(c.asked, "ask the platform team"))
-				p := r.problem(r.call(bob, "UNLOCK", vpc, c.body), http.StatusForbidden)
+				r.policy.set(denyAction(lock.ActForceRelease, "ask the platform team"))
+				p := r.problem(r.call(bob, "UNLOCK", vpc, body), http.StatusForbidden)
 				require.Contains(t, p.Detail, "ask the platform team")
 				require.Contains(t, r.log.String(), "ask the platform team")
 				require.Equal(t, lock.Held, r.of("run-1").State)
 
 				r.policy.set(nil)
-				require.Equal(t, http.StatusOK, r.call(bob, "UNLOCK", vpc, c.body).status)
-				require.Equal(t, c.asked, r.policy.last().Action)
+				require.Equal(t, http.StatusOK, r.call(bob, "UNLOCK", vpc, body).status)
+				require.Equal(t, lock.ActForceRelease, r.policy.last().Action)
 				all := r.events()
 				last := all[len(all)-1]
-				require.Equal(t, c.ends, last.Type)
+				require.Equal(t, events.LockRevoked, last.Type)
 				require.Equal(t, bob, last.By)
-				if c.asked == lock.ActForceRelease {
-					require.Equal(t, "terraform force-unlock", last.Reason)
-				}
+				require.Equal(t, "terraform force-unlock", last.Reason)
 			})
 		})
 	}
+}
+
+func TestUnlock_ofAnotherSubjectsPlaceInTheQueueIsForceToo(t *testing.T) {
+	bubble(t, func(r *rig) {
+		t := r.t
+		r.locked(ann, "run-1")
+		r.refused(r.lock(ann, "run-2"))
+		r.policy.set(denyAction(lock.ActForceRelease, "ask the platform team"))
+		r.problem(r.unlock(bob, "run-2"), http.StatusForbidden)
+		require.Equal(t, lock.Queued, r.of("run-2").State)
+	})
 }
 
 func TestUnlock_emptyBodyAsksPolicyEvenForOnesOwnLock(t *testing.T) {

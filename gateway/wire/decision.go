@@ -3,9 +3,11 @@ package wire
 import "encoding/json"
 
 // DecisionRequest is the body of POST /v1/decisions: a question to policy about
-// a call that is not made.
+// a call that is not made. It is the body of an acquire with an action, or has
+// that body in Request.
 type DecisionRequest struct {
-	Action    string            `json:"action,omitempty"` // default acquire
+	Action    string            `json:"action,omitempty"`  // default acquire
+	Request   *AcquireRequest   `json:"request,omitempty"` // instead of all that follows
 	Namespace string            `json:"namespace,omitempty"`
 	Resources []Resource        `json:"resources,omitempty"` // none: about the gateway as a whole
 	Owner     string            `json:"owner,omitempty"`

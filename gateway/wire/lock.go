@@ -24,14 +24,16 @@ type Resource struct {
 	Mode string `json:"mode,omitempty"` // exclusive (default) or shared
 }
 
-// UnmarshalJSON reads an object, strictly, or a plain string.
+// UnmarshalJSON reads an object or a plain string. Members that it does not know
+// are passed over, as everywhere in what a gateway answers: a newer one may say
+// more.
 func (r *Resource) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		*r = Resource{}
 		return json.Unmarshal(data, &r.Key)
 	}
 	type plain Resource
-	return strict(data, (*plain)(r))
+	return json.Unmarshal(data, (*plain)(r))
 }
 
 // Lock is a request through its whole life.

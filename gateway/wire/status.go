@@ -6,6 +6,7 @@ type PolicySet struct {
 	CompiledAt Time           `json:"compiled_at"`
 	Source     string         `json:"source"` // the profile or folder they come from
 	Items      []PolicyModule `json:"items"`
+	Warnings   []PolicyFault  `json:"warnings"`   // what should be mended in them
 	LastError  *PolicyFault   `json:"last_error"` // of the last reload; null when it went well
 	Reloads    []PolicyReload `json:"reloads"`    // newest first
 }
@@ -17,7 +18,7 @@ type PolicyModule struct {
 	SHA256  string `json:"sha256,omitempty"`
 }
 
-// PolicyFault is what a reload failed with.
+// PolicyFault is what a reload failed with, or what it warned of.
 type PolicyFault struct {
 	Message string `json:"message"`
 	File    string `json:"file,omitempty"`
@@ -37,7 +38,7 @@ type PolicyReload struct {
 type Status struct {
 	State      string      `json:"state"` // the worst of its components: healthy, starting, degraded, stopped, error
 	Components []Component `json:"components"`
-	Locks      LockCounts  `json:"locks"`
+	Locks      *LockCounts `json:"locks"` // null while the lock table does not answer
 	Build      Build       `json:"build"`
 	StartedAt  Time        `json:"started_at"`
 }

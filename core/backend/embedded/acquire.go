@@ -21,9 +21,12 @@ func (t *table) acquire(s *lock.Acquire) lock.Outcome {
 	if e := t.entries[s.Lock.ID]; e != nil { // handed over again after a fault
 		return t.searchFrom(e, lock.Outcome{Lock: t.standing(e), Repeat: true})
 	}
-	if call, made := t.recall(s.Lock.Namespace, s.Idempotency); made != nil {
-		if call.hash != s.Idempotency.Hash {
+	if call, made := t.recall(s.Lock.Namespace, s.Idempotency); call != nil {
+		switch {
+		case call.hash != s.Idempotency.Hash:
 			return lock.Outcome{Err: lock.ErrIdempotencyConflict}
+		case made == nil:
+			return lock.Outcome{Err: lock.ErrForgotten}
 		}
 		t.attend(made, s.Attend)
 		return t.searchFrom(made, lock.Outcome{Lock: t.standing(made), Repeat: true})

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,7 @@ func TestTable_remembersABoundedNumberOfEndedRequests(t *testing.T) {
 	request := func(n int) *lock.Acquire {
 		return &lock.Acquire{Lock: lock.Lock{
 			ID: lock.ID(fmt.Sprintf("01JDA%021d", n)), Namespace: "n", Owner: "o", Subject: "s",
-			Resources: []lock.Resource{{Key: lock.Key(fmt.Sprint(n))}},
+			Resources: []lock.Resource{{Key: lock.Key(strconv.Itoa(n))}},
 		}}
 	}
 	held := table.acquire(request(0)).Lock

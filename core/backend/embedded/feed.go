@@ -11,7 +11,7 @@ import (
 
 // recent is how many of the newest events are kept in memory for readers that
 // follow closely.
-const recent = 16 << 10
+const recent = 4096
 
 // feed is the newest part of the event log, shared by the goroutine that owns
 // the table and every reader. It holds committed events only.

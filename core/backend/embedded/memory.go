@@ -49,10 +49,10 @@ func (m *memories) drop(n *memory) {
 }
 
 // recall answers what an earlier call with this key left behind, and the request
-// it made; nothing once that request has been forgotten.
+// it made, which may have been forgotten since.
 func (t *table) recall(ns lock.Namespace, i lock.Idempotency) (m *memory, made *entry) {
 	m = t.memories.byCall[call{ns, i.Key}]
-	if i.Key == "" || m == nil || t.entries[m.id] == nil {
+	if i.Key == "" || m == nil {
 		return nil, nil
 	}
 	return m, t.entries[m.id]
@@ -68,14 +68,19 @@ func (t *table) remember(e *entry, i lock.Idempotency) {
 	t.changes.recalled[m.call] = m
 }
 
+// maxRemembered bounds the idempotency keys that are kept. Rules.Idempotency
+// alone would let a busy gateway remember a day of calls.
+const maxRemembered = 1_000_000
+
 // maxForgotten bounds how many idempotency keys one batch drops.
 const maxForgotten = 1000
 
-// forgetCalls drops idempotency keys that are older than the rules keep them.
+// forgetCalls drops idempotency keys that are older than the rules keep them, or
+// the oldest of too many.
 func (t *table) forgetCalls() {
 	for range maxForgotten {
 		m, ok := t.memories.byTime.first()
-		if !ok || m.at.plus(t.rules.Idempotency) > t.now {
+		if !ok || (m.at.plus(t.rules.Idempotency) > t.now && len(t.memories.byCall) <= maxRemembered) {
 			return
 		}
 		t.memories.drop(m)

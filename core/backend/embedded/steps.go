@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/lockgate/lockgate/core/events"
@@ -47,6 +48,9 @@ func (t *table) apply(step lock.Step) lock.Outcome {
 		return t.declare(s)
 	case *lock.Withdraw:
 		return t.withdraw(s)
+	case *lock.Announce:
+		t.append(lock.Lock{Namespace: lock.SystemNamespace}, happening{what: events.Type(s.Event), reason: s.Reason})
+		return lock.Outcome{}
 	}
 	return lock.Outcome{Err: errors.New("the embedded store does not know this step")}
 }
@@ -146,7 +150,7 @@ func (t *table) release(e *entry, s *lock.Release) lock.Outcome {
 
 func (t *table) revoke(e *entry, s *lock.Revoke) lock.Outcome {
 	if !e.state.Live() {
-		return lock.Outcome{Err: e.ended()}
+		return lock.Outcome{Repeat: true}
 	}
 	e.amend(func(d *details) { d.reason = s.Reason })
 	t.end(e, lock.Revoked, happening{what: events.LockRevoked, reason: s.Reason, by: s.By})
@@ -176,7 +180,7 @@ func (t *table) endOwner(s *lock.EndOwner) lock.Outcome {
 	var ended []*entry
 	if all := t.live.byOwner[s.Owner]; all != nil {
 		for e := range all.all() {
-			if s.Namespace == "" || e.ns.name == s.Namespace {
+			if (s.Namespace == "" || e.ns.name == s.Namespace) && (s.Only == nil || slices.Contains(s.Only, e.id)) {
 				ended = append(ended, e)
 			}
 		}
@@ -207,9 +211,13 @@ func (t *table) deny(s *lock.Deny) lock.Outcome {
 	if faults := unwritable(&s.Lock); faults != nil {
 		return lock.Outcome{Err: &lock.InvalidError{Faults: faults}}
 	}
+	if e := t.entries[s.Lock.ID]; e != nil { // refused was something else than the request itself
+		t.record(e, happening{what: events.LockDenied, before: e.state, reason: s.Action.String(), by: s.By})
+		return lock.Outcome{Lock: e.snapshot()}
+	}
 	denied := newEntry(t.namespace(s.Lock.Namespace), &s.Lock)
 	denied.priority, denied.state = level(s.Lock.Priority), lock.Denied
 	denied.requested, denied.endedAt = t.now, t.now
-	t.record(denied, happening{what: events.LockDenied})
+	t.record(denied, happening{what: events.LockDenied, reason: s.Action.String(), by: s.By})
 	return lock.Outcome{Lock: denied.snapshot()}
 }

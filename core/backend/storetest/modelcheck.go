@@ -122,7 +122,7 @@ func (r *run) compare() {
 func (r *run) draw() lock.Step { //nolint:ireturn // a step is any of those of core/lock
 	id := func() lock.ID {
 		if len(r.world.requests) == 0 {
-			return idOf("NONE")
+			return idIn(r.ns, "NONE")
 		}
 		return r.world.requests[rapid.IntRange(0, len(r.world.requests)-1).Draw(r.rt, "request")].ID
 	}
@@ -165,8 +165,8 @@ func (r *run) draw() lock.Step { //nolint:ireturn // a step is any of those of c
 func (r *run) newcomer() *lock.Acquire {
 	r.made++
 	name := fmt.Sprintf("%c%sN%d", 'A'+rapid.IntRange(0, 5).Draw(r.rt, "id"), r.ns[len("run"):], r.made)
-	a := ask(name, 0)
-	a.Lock.Namespace, a.Lock.Owner, a.Lock.Value = r.ns, r.owner(), r.value()
+	a := elsewhere(r.ns, ask(name, 0))
+	a.Lock.Owner, a.Lock.Value = r.owner(), r.value()
 	a.Lock.TTL, a.Lock.MaxTTL = r.duration(), r.duration()
 	if rapid.IntRange(0, 4).Draw(r.rt, "try") > 0 {
 		a.Lock.Wait = max(time.Second, r.duration())

@@ -189,7 +189,7 @@ func (w *world) release(l *lock.Lock, s *lock.Release) lock.Outcome {
 
 func (w *world) revoke(l *lock.Lock) lock.Outcome {
 	if !l.State.Live() {
-		return ended(l)
+		return lock.Outcome{Repeat: true}
 	}
 	w.end(l, lock.Revoked, events.LockRevoked, "")
 	w.promote(l)

@@ -32,6 +32,8 @@ func reading() []scenario {
 		{name: "Events/order", test: eventsOrder},
 		{name: "Events/wait", test: eventsWait},
 		{name: "Events/deny", test: eventsDeny},
+		{name: "Events/denyOfALiveRequest", test: eventsDenyLive},
+		{name: "Events/announce", test: eventsAnnounce},
 		{name: "Events/unknownCursor", test: eventsUnknownCursor},
 		{name: "Events/retention", rules: func(r *lock.Rules) { r.Events = moment }, test: eventsRetention},
 		{name: "EndOwner/everyNamespace", test: endOwnerEveryNamespace},
@@ -172,8 +174,8 @@ func listFilters(s *stage) {
 	b := ask("B", time.Hour, "app/y")
 	b.Lock.Priority = lock.High
 	s.queued(b)
-	c := ask("C", 0, "app/x")
-	c.Lock.Namespace, c.Lock.Owner = "other", "A"
+	c := elsewhere("other", ask("C", 0, "app/x"))
+	c.Lock.Owner = "A"
 	s.held(c)
 	for _, test := range []struct {
 		name string
@@ -209,9 +211,7 @@ func queuesPages(s *stage) {
 	for i := range 3 {
 		s.queued(ask(fmt.Sprintf("B%d", i), time.Hour, "k1"))
 	}
-	other := ask("C", 0, "k1")
-	other.Lock.Namespace = "aaa"
-	s.held(other)
+	s.held(elsewhere("aaa", ask("C", 0, "k1")))
 	var got []string
 	q := lock.QueueQuery{Limit: 2, Depth: 2}
 	for {
@@ -278,9 +278,7 @@ func stats(s *stage) {
 	high.Lock.Priority = lock.High
 	s.queued(high)
 	s.queued(ask("C", time.Hour, "x"))
-	other := ask("D", 0, "x")
-	other.Lock.Namespace = "other"
-	s.held(other)
+	s.held(elsewhere("other", ask("D", 0, "x")))
 	s.passes(moment)
 	got, err := s.store.Stats(s.t.Context())
 	require.NoError(s.t, err)
@@ -367,6 +365,32 @@ func eventsDeny(s *stage) {
 	require.ErrorIs(s.t, err, lock.ErrNotFound, "it never entered the table")
 }
 
+// eventsDenyLive: a refusal that is about a live request says what was refused to
+// whom, and leaves the request as it is.
+func eventsDenyLive(s *stage) {
+	s.held(ask("A", 0, "x"))
+	b := s.queued(ask("B", time.Hour, "x"))
+	s.fresh()
+	s.done(&lock.Deny{Lock: b, Action: lock.ActRelease, By: "eve"})
+	all := s.fresh()
+	require.Equal(s.t, []events.Type{events.LockDenied}, types(all))
+	require.Equal(s.t, lock.Queued, all[0].Lock.State)
+	require.Equal(s.t, lock.Queued, all[0].Before)
+	require.Equal(s.t, "release", all[0].Reason)
+	require.Equal(s.t, "eve", all[0].By)
+	require.Equal(s.t, lock.Queued, s.get("B").State)
+}
+
+// eventsAnnounce: what happens to the gateway is in the same log.
+func eventsAnnounce(s *stage) {
+	s.done(&lock.Announce{Event: string(events.PolicyReloaded), Reason: "revision 2"})
+	all := s.fresh()
+	require.Equal(s.t, []events.Type{events.PolicyReloaded}, types(all))
+	require.Equal(s.t, "revision 2", all[0].Reason)
+	require.Equal(s.t, lock.SystemNamespace, all[0].Namespace)
+	require.Empty(s.t, all[0].Lock.ID)
+}
+
 // eventsUnknownCursor: a cursor of another log gets a gap, then what there is.
 func eventsUnknownCursor(s *stage) {
 	s.held(ask("A", 0, "x"))
@@ -400,12 +424,15 @@ func eventsRetention(s *stage) {
 
 func endOwnerEveryNamespace(s *stage) {
 	for i, ns := range []lock.Namespace{"one", "two", "three"} {
-		a := ask(fmt.Sprintf("A%d", i), 0, "x")
-		a.Lock.Namespace, a.Lock.Owner = ns, "owner"
+		a := elsewhere(ns, ask(fmt.Sprintf("A%d", i), 0, "x"))
+		a.Lock.Owner = "owner"
 		s.held(a)
 	}
-	out := s.done(&lock.EndOwner{Namespace: "two", Owner: "owner", By: "admin"})
+	out := s.done(&lock.EndOwner{Owner: "owner", Only: []lock.ID{}, By: "admin"})
+	require.Empty(s.t, out.Locks, "only what is named")
+	out = s.done(&lock.EndOwner{Namespace: "two", Owner: "owner", Only: []lock.ID{idIn("one", "A0"), idIn("two", "A1")}, By: "admin"})
 	require.Len(s.t, out.Locks, 1)
+	require.Equal(s.t, idIn("two", "A1"), out.Locks[0].ID)
 	s.fresh()
 	out = s.done(&lock.EndOwner{Owner: "owner", By: "admin"})
 	require.Len(s.t, out.Locks, 2)

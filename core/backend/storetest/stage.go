@@ -27,21 +27,37 @@ type stage struct {
 
 func newStage(t *testing.T, store orchestrator.Store) *stage {
 	t.Helper()
-	return &stage{t: t, store: store, cursor: "0"}
+	tip, err := store.Tip(t.Context())
+	require.NoError(t, err)
+	return &stage{t: t, store: store, cursor: tip}
 }
 
-// idOf is the id of a request with a short name of letters and digits; the letters
-// are those of a ULID but Z. Ids of names of one length are in their order.
-func idOf(name string) lock.ID {
-	return lock.ID("01" + strings.ToUpper(name) + strings.Repeat("Z", 24-len(name)))
+// nameLength is how long names may be.
+const nameLength = 9
+
+// idOf is the id of a request in namespace "test" with a short name of letters
+// and digits; the letters are those of a ULID but Z. Ids of names of one length
+// are in their order.
+func idOf(name string) lock.ID { return idIn("test", name) }
+
+// idIn is idOf for another namespace, which every id carries.
+func idIn(ns lock.Namespace, name string) lock.ID {
+	carries := lock.NewID(ns, time.UnixMilli(0), 0)
+	return lock.ID("0"+strings.ToUpper(name)+strings.Repeat("Z", nameLength-len(name))) + carries[1+nameLength:]
 }
 
 // nameOf is the name that idOf was given, in lower case.
 func nameOf(id lock.ID) string {
-	if len(id) < 2 {
+	if len(id) <= nameLength {
 		return ""
 	}
-	return strings.ToLower(strings.TrimRight(string(id[2:]), "Z"))
+	return strings.ToLower(strings.TrimRight(string(id[1:1+nameLength]), "Z"))
+}
+
+// elsewhere is the same request in another namespace.
+func elsewhere(ns lock.Namespace, a *lock.Acquire) *lock.Acquire {
+	a.Lock.Namespace, a.Lock.ID = ns, idIn(ns, nameOf(a.Lock.ID))
+	return a
 }
 
 // apply does one step and answers its outcome.
@@ -97,7 +113,7 @@ func (s *stage) await(what events.Type, name string) events.Event {
 		some, err := s.store.Events(ctx, s.cursor, 1)
 		require.NoError(s.t, err, "waiting for %s of %s", what, name)
 		s.cursor = some[0].Cursor
-		if some[0].Type == what && some[0].Lock.ID == idOf(name) {
+		if some[0].Type == what && nameOf(some[0].Lock.ID) == strings.ToLower(name) {
 			return some[0]
 		}
 	}
