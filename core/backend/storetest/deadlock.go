@@ -391,8 +391,8 @@ func retryKeepsPlace(s *stage) {
 	cycle, a, _ := s.closeRing()
 	first := s.get("B2")
 	s.done(abort(cycle, "B2"))
-	s.held(leased(ask("Z", 0, "z"), moment))
-	s.await(events.LockExpired, "Z") // time passes
+	s.held(leased(ask("K", 0, "z"), moment))
+	s.await(events.LockExpired, "K") // time passes
 	s.queued(ask("C", time.Hour, "x"))
 	again := of("b", ask("D2", time.Hour, "x"))
 	again.RetryOf = idOf("B2")
