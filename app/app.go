@@ -85,7 +85,7 @@ func (a *App) build(ctx context.Context, s *backend.Store, registry *prometheus.
 		return err
 	}
 	orch, err := orchestrator.New(a.cfg.Orchestrator, a.cfg.Queue, orchestrator.Options{
-		Store: s, Policy: engine, OperationTimeout: a.cfg.Backend.OperationTimeout,
+		Store: s, Policy: engine, Deadlock: a.cfg.Deadlock, OperationTimeout: a.cfg.Backend.OperationTimeout,
 		Logger: a.logger, Tracer: tracer, Registerer: registry,
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/lockgate/lockgate/app/settings"
 	"github.com/lockgate/lockgate/core/backend"
 	"github.com/lockgate/lockgate/core/component"
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/lock"
 	"github.com/lockgate/lockgate/core/orchestrator"
 	"github.com/lockgate/lockgate/gateway"
@@ -28,6 +29,7 @@ type Config struct {
 	Backend      backend.Config           `yaml:"backend"`
 	Orchestrator orchestrator.Config      `yaml:"orchestrator"`
 	Queue        orchestrator.QueueConfig `yaml:"queue"`
+	Deadlock     deadlock.Config          `yaml:"deadlock"`
 	Policy       policy.Config            `yaml:"policy"`
 	Events       EventsConfig             `yaml:"events"`
 	Health       component.Config         `yaml:"health"`
@@ -119,6 +121,7 @@ func DefaultConfig() Config {
 		Backend:      backend.DefaultConfig(),
 		Orchestrator: orchestrator.DefaultConfig(),
 		Queue:        orchestrator.DefaultQueueConfig(),
+		Deadlock:     deadlock.DefaultConfig(),
 		Policy:       policy.DefaultConfig(),
 		Events:       EventsConfig{Retention: lock.DefaultRules().Events},
 		Health:       component.DefaultConfig(),
@@ -163,6 +166,7 @@ func (c *Config) Validate() error {
 		{"backend", c.Backend.Validate()},
 		{"orchestrator", c.Orchestrator.Validate()},
 		{"queue", c.Queue.Validate()},
+		{"deadlock", c.Deadlock.Validate()},
 		{"policy", c.Policy.Validate()},
 		{"events", c.Events.Validate()},
 		{"health", c.Health.Validate()},

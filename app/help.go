@@ -40,6 +40,12 @@ func Help() map[string]string {
 		"queue.max_wait":           "longest wait",
 		"queue.max_ttl":            "longest lease; 0s: locks may be held until they are released",
 
+		"deadlock.mode":                     "detect: resolve deadlocks when they form; prevent: refuse the request that closes one; off: waits time out",
+		"deadlock.victim_policy":            "who gives way: lowest_priority, youngest, fifo, lifo, random, least_work, most_blocking, adaptive or wasm:EXTENSION",
+		"deadlock.max_victimizations":       "losses after which an owner is spared unless all are",
+		"deadlock.sweep_interval":           "time between two looks at everybody who waits, the safety net",
+		"deadlock.max_per_owner_per_minute": "deadlocks an owner may close within a minute before it is refused for a while; 0: no limit",
+
 		"policy.dir":                           "folder with *.rego and data.json files; followed while running",
 		"policy.bundle.url":                    "OPA bundle instead of policy.dir: https://…, http://… or file:///path; asked again while running",
 		"policy.bundle.interval":               "time between two looks at the bundle",

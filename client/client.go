@@ -114,7 +114,8 @@ type call struct {
 	status int           // of the answer, once there is one
 }
 
-// do sends a call, repeats it while that may help, and decodes the answer.
+// do sends a call, repeats it while that may help, and decodes the answer; into
+// a string it goes as it is.
 func (c *Client) do(ctx context.Context, cl *call, into any) error {
 	var body []byte
 	if cl.body != nil {
@@ -159,6 +160,10 @@ func (c *Client) once(ctx context.Context, cl *call, body []byte, into any) erro
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return c.explain(ctx, err)
+	}
+	if text, ok := into.(*string); ok {
+		*text = string(data)
+		return nil
 	}
 	if err := json.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("%s answered with something that is no answer of a Lockgate gateway (check the address): %w", c.redacted, err)

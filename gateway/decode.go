@@ -18,7 +18,7 @@ import (
 
 // decoders are the shapes of the bodies that routes take.
 type decoders struct {
-	acquire, token, patch, decision *shape
+	acquire, token, patch, decision, wait *shape
 }
 
 func newDecoders() decoders {
@@ -27,6 +27,7 @@ func newDecoders() decoders {
 		token:    shapeOf(reflect.TypeFor[wire.TokenRequest]()),
 		patch:    shapeOf(reflect.TypeFor[wire.PatchRequest]()),
 		decision: shapeOf(reflect.TypeFor[wire.DecisionRequest]()),
+		wait:     shapeOf(reflect.TypeFor[wire.WaitRequest]()),
 	}
 }
 

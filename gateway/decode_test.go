@@ -100,7 +100,7 @@ func TestBody_attachmentsAreBounded(t *testing.T) {
 func TestRoutes_thatDoNotExist(t *testing.T) {
 	r := start(t)
 	r.do("GET", "/v1/nothing", nil).problem(http.StatusNotFound, wire.CodeNotFound)
-	r.do("GET", "/v1/graph", nil).problem(http.StatusNotFound, wire.CodeNotFound)
+	r.do("GET", "/v1/nowhere", nil).problem(http.StatusNotFound, wire.CodeNotFound)
 	a := r.do("PUT", "/v1/locks", nil)
 	a.problem(http.StatusMethodNotAllowed, wire.CodeMethodNotAllowed)
 	require.Contains(t, a.header.Get("Allow"), "POST")

@@ -90,6 +90,8 @@ func carried(err error) *wire.Problem {
 		busy        *lock.BusyError
 		unavailable *lock.UnavailableError
 		invalid     *lock.InvalidError
+		deadlock    *lock.DeadlockError
+		flood       *lock.FloodError
 		routing     *echo.HTTPError
 		tooLarge    *http.MaxBytesError
 	)
@@ -98,6 +100,10 @@ func carried(err error) *wire.Problem {
 		return &wire.Problem{Code: own.code, Detail: own.detail, RetryAfter: seconds(own.retryAfter)}
 	case errors.As(err, &conflict):
 		return lockedProblem(&conflict.Lock, conflict.Error())
+	case errors.As(err, &deadlock):
+		return deadlockProblem(deadlock)
+	case errors.As(err, &flood):
+		return &wire.Problem{Code: wire.CodeRateLimited, Detail: flood.Error(), RetryAfter: max(1, seconds(flood.RetryAfter))}
 	case errors.As(err, &ended):
 		return endedProblem(ended)
 	case errors.As(err, &stale):
@@ -171,6 +177,19 @@ func about(p *wire.Problem, l *lock.Lock) *wire.Problem {
 	return p
 }
 
+// deadlockProblem says who waits for whom, and what to do.
+func deadlockProblem(e *lock.DeadlockError) *wire.Problem {
+	p := &wire.Problem{
+		Code: wire.CodeDeadlock, Cycle: cycle(e.Cycle), VictimPolicy: e.Policy, LockID: string(e.LockID),
+		Detail: "the declared wait would close a ring that nobody can leave (" + e.Cycle.String() + "); declare it when the other one is over",
+	}
+	if e.LockID != "" {
+		p.State = lock.Victim.String()
+		p.Detail = e.Cycle.String() + "; release what you hold, then ask again with retry_of " + p.LockID
+	}
+	return p
+}
+
 func endedProblem(e *lock.EndedError) *wire.Problem {
 	l := &e.Lock
 	switch l.State {
@@ -180,7 +199,7 @@ func endedProblem(e *lock.EndedError) *wire.Problem {
 			Reasons: reasons(l.Decision.Reasons), DecisionID: l.Decision.ID,
 		}, l)
 	case lock.Victim:
-		return about(&wire.Problem{Code: wire.CodeDeadlock, Detail: e.Error()}, l)
+		return deadlockProblem(&lock.DeadlockError{LockID: l.ID})
 	case lock.TimedOut, lock.Cancelled, lock.Released, lock.Expired, lock.Revoked:
 		return lockedProblem(l, e.Error())
 	case lock.Queued, lock.Offered, lock.Held:

@@ -194,6 +194,10 @@ func presentEvent(e *events.Event, node string, caller *lock.Caller) *wire.Event
 	l := present(&e.Lock, caller)
 	w.Subject, w.TraceParent = l.ID, e.Lock.Trace.Parent
 	w.Data.Lock, w.Data.After = &l, l.State
+	if e.Lock.Deadlock != nil {
+		d := presentDeadlock(e.Lock.Deadlock)
+		w.Data.Deadlock = &d
+	}
 	if e.Before != 0 {
 		w.Data.Before = e.Before.String()
 	}

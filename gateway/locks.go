@@ -57,6 +57,7 @@ func requested(body *wire.AcquireRequest) (*orchestrator.Request, error) {
 		Priority:  p.priority("/priority", body.Priority),
 		TTL:       time.Duration(body.TTL),
 		Wait:      time.Duration(body.Wait),
+		RetryOf:   lock.ID(body.RetryOf),
 		Labels:    body.Labels,
 		Context:   body.Context,
 	}

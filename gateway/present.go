@@ -29,6 +29,8 @@ func present(l *lock.Lock, caller *lock.Caller) wire.Lock {
 		Expires:   wire.Time{Time: l.ExpiresAt},
 		Ended:     wire.Time{Time: l.EndedAt},
 		Reason:    l.Reason,
+		RetryOf:   string(l.RetryOf),
+		Losses:    l.Losses,
 
 		Position:       l.Position,
 		BlockedBy:      blockers(l.BlockedBy),

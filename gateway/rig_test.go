@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/lockgate/lockgate/core/backend/embedded"
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 	"github.com/lockgate/lockgate/core/orchestrator"
@@ -163,11 +164,12 @@ func (s *shaky) Stats(ctx context.Context) (lock.Stats, error) {
 }
 
 type setup struct {
-	config  gateway.Config
-	options gateway.Options
-	workers orchestrator.Config
-	queue   orchestrator.QueueConfig
-	tls     *http.Transport
+	config   gateway.Config
+	options  gateway.Options
+	workers  orchestrator.Config
+	queue    orchestrator.QueueConfig
+	deadlock deadlock.Config
+	tls      *http.Transport
 }
 
 // rig is a gateway on an orchestrator and a store in memory.
@@ -208,7 +210,7 @@ func (b *syncBuffer) String() string {
 // assemble builds and runs everything but the socket.
 func assemble(tb testing.TB, adjust ...func(*setup)) (*rig, *setup) {
 	tb.Helper()
-	s := setup{config: gateway.DefaultConfig(), workers: orchestrator.DefaultConfig(), queue: orchestrator.DefaultQueueConfig()}
+	s := setup{config: gateway.DefaultConfig(), workers: orchestrator.DefaultConfig(), queue: orchestrator.DefaultQueueConfig(), deadlock: deadlock.DefaultConfig()}
 	s.config.HTTP.Listen = "127.0.0.1:0"
 	for _, a := range adjust {
 		a(&s)
@@ -219,7 +221,8 @@ func assemble(tb testing.TB, adjust ...func(*setup)) (*rig, *setup) {
 	require.NoError(tb, err)
 	r.store = &shaky{Store: store}
 	r.orch, err = orchestrator.New(s.workers, s.queue, orchestrator.Options{
-		Store: r.store, Policy: r.policy, OperationTimeout: 5 * time.Second, Logger: log,
+		Deadlock: s.deadlock,
+		Store:    r.store, Policy: r.policy, OperationTimeout: 5 * time.Second, Logger: log,
 		Tracer: noop.NewTracerProvider().Tracer(""), Registerer: r.registry,
 	})
 	require.NoError(tb, err)

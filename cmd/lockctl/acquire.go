@@ -25,6 +25,7 @@ lock just while a command runs.`,
 		Example: exampleOf(
 			"lockctl acquire acme/infra/vpc/default/ --ttl 30m",
 			"lockctl acquire vpc dns --wait 0s -o json",
+			"lockctl acquire vpc --owner 'atlantis:acme/infra#42' --retry-of 01JDA6W2GQ3W8C3XJ6T2S4V5B7",
 			"lockctl acquire vpc --mode shared --idempotency-key \"$CI_JOB_ID\""),
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,6 +39,7 @@ lock just while a command runs.`,
 	r.flags(cmd)
 	cmd.Flags().StringVar(&r.owner, "owner", "cli:"+whoami(), "whom the lock is for")
 	cmd.Flags().DurationVar(&r.ttl, "ttl", 0, "how long the lock lives without renewal; 0s: until it is released")
+	cmd.Flags().StringVar(&r.retryOf, "retry-of", "", "id of a request of the same owner that gave way in a deadlock: keeps its place")
 	cmd.Flags().StringVar(&key, "idempotency-key", "", "name of the request: repeating it gets the same lock")
 	return cmd
 }

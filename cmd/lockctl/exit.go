@@ -61,7 +61,7 @@ func explain(err error, command string) (string, int) {
 	case errors.Is(err, client.ErrLocked):
 		return locked(p), exitLocked
 	case errors.Is(err, client.ErrDeadlock):
-		return "the request was chosen to give way in a deadlock: release what you hold and ask again (" + p.Error() + ")", exitVictim
+		return gaveWay(p), exitVictim
 	case errors.Is(err, client.ErrStaleToken):
 		return "the lock is not held with this token any more: " + stateOf(p) + "acquire it anew before going on", exitLost
 	case errors.Is(err, client.ErrInvalid):

@@ -14,9 +14,9 @@ import (
 
 // request is what the flags of acquire and run say.
 type request struct {
-	namespace, owner, mode, priority string
-	ttl, wait                        time.Duration
-	labels                           map[string]string
+	namespace, owner, mode, priority, retryOf string
+	ttl, wait                                 time.Duration
+	labels                                    map[string]string
 }
 
 func (r *request) flags(cmd *cobra.Command) {
@@ -36,7 +36,7 @@ func (r *request) body(keys []string) (*wire.AcquireRequest, error) {
 	}
 	body := &wire.AcquireRequest{
 		Namespace: r.namespace, Owner: r.owner, Priority: r.priority,
-		TTL: wire.Duration(r.ttl), Wait: wire.Duration(r.wait), Labels: r.labels,
+		TTL: wire.Duration(r.ttl), Wait: wire.Duration(r.wait), Labels: r.labels, RetryOf: r.retryOf,
 	}
 	for _, key := range keys {
 		body.Resources = append(body.Resources, wire.Resource{Key: key, Mode: r.mode})

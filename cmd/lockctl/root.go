@@ -94,7 +94,7 @@ The environment says where the gateway is and who asks:
 	root.AddCommand(
 		c.acquireCommand(), c.releaseCommand(), c.renewCommand(), c.verifyCommand(), c.cancelCommand(), c.unlockCommand(),
 		c.runCommand(),
-		c.listCommand(), c.queueCommand(), c.showCommand(), c.watchCommand(), c.decisionsCommand(),
+		c.listCommand(), c.queueCommand(), c.showCommand(), c.graphCommand(), c.deadlocksCommand(), c.watchCommand(), c.decisionsCommand(),
 		c.versionCommand(), docsCommand(root), exitCodesTopic(),
 	)
 	return root

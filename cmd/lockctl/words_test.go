@@ -81,7 +81,7 @@ func TestExplain_codes(t *testing.T) {
 		{errors.New("disk full"), exitError, "disk full"},
 		{context.Canceled, exitError, "interrupted"},
 		{usagef("no %s", "key"), exitUsage, "no key (see lockctl run --help)"},
-		{fmt.Errorf("acquire: %w", client.ErrDeadlock), exitVictim, "release what you hold and ask again"},
+		{fmt.Errorf("acquire: %w", client.ErrDeadlock), exitVictim, "release what you hold with"},
 		{fmt.Errorf("get: %w", client.ErrUnauthenticated), exitError, "set LOCKGATE_TOKEN"},
 		{fmt.Errorf("acquire: %w", client.ErrUnavailable), exitError, "try again in a moment"},
 		{fmt.Errorf("acquire: %w", client.ErrLocked), exitLocked, "ask again with a longer --wait"},

@@ -35,6 +35,8 @@ const (
 	LockReprioritized Type = "lock_reprioritized" // moved in its queues
 	QueuedRequest     Type = "queued_request"     // entered its queues, or came back after a lapsed offer
 	QueueTimeout      Type = "queue_timeout"      // its wait ran out, or its caller was not heard of
+	DeadlockDetected  Type = "deadlock_detected"  // a ring of owners that wait for each other; Lock is the first that gives way or moves
+	DeadlockResolved  Type = "deadlock_resolved"  // what was done about it is done
 	Gap               Type = "gap"                // events between the reader's cursor and this one are no longer kept
 )
 

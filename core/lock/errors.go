@@ -16,6 +16,7 @@ var (
 	ErrNotOffered          = errors.New("the request is not offered")
 	ErrLocked              = errors.New("locked")
 	ErrNotYours            = errors.New("the request belongs to another subject")
+	ErrBroken              = errors.New("the deadlock does not stand any more")
 	ErrForgotten           = errors.New("the request made with this idempotency key ended too long ago to be shown: use a new key")
 )
 

@@ -37,6 +37,12 @@ type Lock struct {
 	Lapses      int  `json:"lapses,omitempty"`      // offers that nobody confirmed
 	Preemptible bool `json:"preemptible,omitempty"` // policy allows that a deadlock takes it
 
+	DeadlockAction string    `json:"deadlock_action,omitempty"` // what is done when this wait gives way; "" is [CancelWait]
+	RetryOf        ID        `json:"retry_of,omitempty"`        // the victim that this request repeats
+	Losses         int       `json:"losses,omitempty"`          // victims along the chain of RetryOf
+	Lead           int64     `json:"lead,omitempty"`            // milliseconds by which a deadlock moved it ahead in its queues
+	Deadlock       *Deadlock `json:"deadlock,omitempty"`        // that it gave way in
+
 	Decision Summary           `json:"decision"`
 	Labels   map[string]string `json:"labels,omitempty"`
 	Context  json.RawMessage   `json:"context,omitempty"`

@@ -21,9 +21,19 @@ type Step interface { //nolint:iface // stores and the orchestrator speak in it
 // step may be handed over again after a fault. An owner that already holds all of it gets that lock, with Outcome.Repeat. A
 // known idempotency key gets the request it made, with Outcome.Repeat and its
 // attendance renewed, or [ErrIdempotencyConflict], or [ErrForgotten].
+//
+// RetryOf keeps the time of enqueueing of the request that it names, and counts
+// that one's losses and its own. One that is not known, or not of this owner in
+// this namespace, or did not end as victim is *[InvalidError] at /retry_of.
+//
+// Outcome.SearchFrom names the owner when the request can have closed a cycle:
+// it is queued, or held at once, and somebody may wait for its owner, which has
+// another live request, is the target of a declared wait, or stands ahead of
+// somebody in a queue.
 type Acquire struct {
 	Lock        Lock
 	Idempotency Idempotency
+	RetryOf     ID  // a request of the same owner that ended as victim
 	MaxQueue    int // longest queue to join, in requests; [QueueFullError] beyond
 	Attend      Attendee
 }
@@ -99,7 +109,8 @@ type EndOwner struct {
 	By        string
 }
 
-// Reprioritize moves a queued request; its time of enqueueing stays.
+// Reprioritize moves a queued request; its time of enqueueing stays. Its owner
+// is in Outcome.SearchFrom.
 type Reprioritize struct {
 	ID       ID
 	Priority Priority
@@ -173,7 +184,12 @@ func (*Announce) Name() string { return "announce" }
 // request as it stands when the step named a known one.
 type Outcome struct {
 	Lock   Lock
-	Locks  []Lock // EndOwner only
+	Locks  []Lock // EndOwner and Abort only
+	Wait   Wait   // Declare and Withdraw only
 	Repeat bool   // the step had been done before
-	Err    error
+
+	SearchFrom []Owner   // the step drew an edge that can close a cycle of these owners
+	At         time.Time // the store's time, with SearchFrom
+
+	Err error
 }

@@ -13,7 +13,8 @@ import (
 // Acquire asks policy and then the lock table. The outcome's lock is held, or
 // queued when the call was not held open long enough; Repeat says that it was so
 // before. Errors: *lock.InvalidError, *lock.DeniedError, *lock.ConflictError,
-// *lock.QueueFullError, *lock.BusyError, *lock.EndedError,
+// *lock.QueueFullError, *lock.BusyError, *lock.EndedError, *lock.DeadlockError,
+// *lock.FloodError,
 // lock.ErrIdempotencyConflict, *lock.PolicyError, *lock.UnavailableError.
 func (o *Orchestrator) Acquire(ctx context.Context, c *lock.Caller, r *Request) (lock.Outcome, error) {
 	p := lock.Unstated
@@ -26,6 +27,9 @@ func (o *Orchestrator) decideAndEnqueue(ctx context.Context, c *lock.Caller, r *
 	if err := r.Normalize(); err != nil {
 		return lock.Outcome{}, err
 	}
+	if err := o.floodgate(r.Owner); err != nil {
+		return lock.Outcome{}, err
+	}
 	l := o.newLock(c, r)
 	d, err := o.permit(ctx, &lock.Question{
 		Action: lock.ActAcquire, Caller: *c, RequestID: string(l.ID), Namespace: l.Namespace, Resources: l.Resources,
@@ -36,14 +40,18 @@ func (o *Orchestrator) decideAndEnqueue(ctx context.Context, c *lock.Caller, r *
 	}
 	*p = d.Priority
 	l.Priority, l.Value, l.Preemptible, l.Decision = d.Priority, d.Value, d.Preemptible, d.Summary
+	l.DeadlockAction = d.DeadlockAction
 	l.TTL, l.MaxTTL = o.lease(r.TTL, d.Limits)
 	l.Wait = o.longestWait(r.Wait, d.Limits)
 
 	w := o.waiters.add(l.ID)
 	defer o.waiters.remove(w)
 	out, err := o.enqueue(ctx, &lock.Acquire{
-		Lock: l, Idempotency: r.Idempotency, MaxQueue: o.longestQueue(d.Limits), Attend: o.attendee(r),
+		Lock: l, Idempotency: r.Idempotency, RetryOf: r.RetryOf, MaxQueue: o.longestQueue(d.Limits), Attend: o.attendee(r),
 	})
+	if err == nil {
+		out, err = o.untangle(ctx, &l, out)
+	}
 	if err != nil {
 		return out, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/lock"
 )
 
@@ -40,6 +41,16 @@ func (b *bounded) Facts(ctx context.Context, q lock.FactsQuery) ([]lock.Facts, e
 // Stats implements Table.
 func (b *bounded) Stats(ctx context.Context) (lock.Stats, error) {
 	return within(ctx, b.limit, b.Store.Stats)
+}
+
+// Graph implements Tangle.
+func (b *bounded) Graph(ctx context.Context, q lock.GraphQuery) (deadlock.Snapshot, error) {
+	return within(ctx, b.limit, func(ctx context.Context) (deadlock.Snapshot, error) { return b.Store.Graph(ctx, q) })
+}
+
+// Deadlocks implements Tangle.
+func (b *bounded) Deadlocks(ctx context.Context) ([]lock.Deadlock, error) {
+	return within(ctx, b.limit, b.Store.Deadlocks)
 }
 
 // Ping implements Store.

@@ -157,6 +157,9 @@ func (o *Orchestrator) Reprioritize(ctx context.Context, c *lock.Caller, id lock
 		out, err := o.submit(ctx, laneEndings, &lock.Reprioritize{
 			ID: id, Priority: d.Priority, Value: d.Value, Decision: d.Summary, By: by(c),
 		})
+		if err == nil {
+			out, err = o.untangle(ctx, &l, out)
+		}
 		if _, over := errors.AsType[*lock.EndedError](err); over {
 			err = fmt.Errorf("%w: it has ended: %s", lock.ErrNotQueued, out.Lock.State)
 		}

@@ -45,6 +45,8 @@ func (o *Orchestrator) follow(ctx context.Context, e *events.Event) {
 		return
 	}
 	o.waiters.tell(&e.Lock)
+	o.resolver.lessons.follow(e)
+	o.sweeper.follow(e)
 	if e.Before == lock.Held && !e.Lock.State.Live() {
 		held := e.Lock.EndedAt.Sub(e.Lock.AcquiredAt)
 		o.metrics.hold.Observe(held.Seconds())

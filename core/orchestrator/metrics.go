@@ -90,6 +90,8 @@ func callLabel(l *lock.Lock, err error) string {
 		busy    *lock.BusyError
 		away    *lock.UnavailableError
 		invalid *lock.InvalidError
+		victim  *lock.DeadlockError
+		flood   *lock.FloodError
 	)
 	switch {
 	case errors.As(err, &denied):
@@ -98,6 +100,10 @@ func callLabel(l *lock.Lock, err error) string {
 		return "policy_error"
 	case errors.Is(err, lock.ErrLocked):
 		return "locked"
+	case errors.As(err, &victim):
+		return "deadlock"
+	case errors.As(err, &flood):
+		return "flood"
 	case errors.As(err, &full), errors.As(err, &busy):
 		return "queue_full"
 	case errors.As(err, &away):

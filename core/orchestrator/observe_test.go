@@ -91,6 +91,9 @@ func TestMetrics_everyFamilyMoves(t *testing.T) {
 		families, err := r.reg.Gather()
 		require.NoError(t, err)
 		for _, f := range families {
+			if strings.HasPrefix(f.GetName(), "lockgate_deadlock") {
+				continue // moved in TestMetrics_deadlockFamiliesMove and the plays of testdata/deadlock
+			}
 			moved := slices.ContainsFunc(f.Metric, func(m *dto.Metric) bool {
 				return m.GetCounter().GetValue() > 0 || m.GetHistogram().GetSampleCount() > 0 || m.GetGauge() != nil
 			})

@@ -11,15 +11,19 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 )
 
-// Options are the parts an Orchestrator is built from; all are needed.
+// Options are the parts an Orchestrator is built from; all but Extensions are
+// needed.
 type Options struct {
 	Store            Store
 	Policy           Policy
-	OperationTimeout time.Duration // what a store call usually gets; halved or tripled by what is observed
+	Deadlock         deadlock.Config
+	Extensions       deadlock.Extensions // that choose victims; nil: none are loaded
+	OperationTimeout time.Duration       // what a store call usually gets; halved or tripled by what is observed
 	Logger           *slog.Logger
 	Tracer           trace.Tracer
 	Registerer       prometheus.Registerer
@@ -38,6 +42,8 @@ type Orchestrator struct {
 	guard     *guard
 	waiters   *waiters
 	holds     *holdTimes
+	resolver  *resolver
+	sweeper   *sweeper
 	ids       *lock.IDs
 
 	drain   sync.Once
@@ -47,7 +53,7 @@ type Orchestrator struct {
 
 // New checks the configuration and builds; it starts nothing.
 func New(cfg Config, queue QueueConfig, o Options) (*Orchestrator, error) {
-	if err := errors.Join(cfg.Validate(), queue.Validate()); err != nil {
+	if err := errors.Join(cfg.Validate(), queue.Validate(), o.Deadlock.Validate()); err != nil {
 		return nil, err
 	}
 	if o.OperationTimeout <= 0 {
@@ -59,12 +65,22 @@ func New(cfg Config, queue QueueConfig, o Options) (*Orchestrator, error) {
 	if err := o.Registerer.Register(newTableCollector(store, a)); err != nil {
 		return nil, err
 	}
-	return &Orchestrator{
+	detector, err := deadlock.New(o.Deadlock, o.Extensions)
+	if err != nil {
+		return nil, err
+	}
+	built := &Orchestrator{
 		cfg: cfg, queue: queue, store: store, policy: o.Policy, log: o.Logger, tracer: o.Tracer,
 		metrics: m, admission: a, guard: newGuard(o.Store, o.OperationTimeout, o.Logger, m),
 		waiters: newWaiters(m), holds: newHoldTimes(), ids: lock.NewIDs(),
 		drained: make(chan struct{}), stopped: make(chan struct{}),
-	}, nil
+	}
+	built.resolver = &resolver{
+		cfg: o.Deadlock, detector: detector, flood: deadlock.NewFlood(&o.Deadlock), lessons: newLessons(detector.Learn),
+		store: store, submit: built.submit, metrics: newDeadlockMetrics(o.Registerer), tracer: o.Tracer, log: o.Logger,
+	}
+	built.sweeper = newSweeper(built.resolver)
+	return built, nil
 }
 
 // Run starts the workers and the feed and blocks until ctx ends and what was
@@ -78,6 +94,7 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return o.feed(ctx) })
 	g.Go(func() error { o.heartbeat(ctx); return nil })
+	g.Go(func() error { o.sweeper.run(ctx); return nil })
 	g.Go(func() error { o.guard.probe(ctx, o.store); return nil })
 	return g.Wait()
 }

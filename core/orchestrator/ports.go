@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 )
@@ -11,6 +12,7 @@ import (
 // concurrent use.
 type Store interface {
 	Table
+	Tangle
 	Log
 	// Ping answers nil while the store can do transitions.
 	Ping(ctx context.Context) error
@@ -32,6 +34,17 @@ type Table interface {
 	// Facts answers one entry a resource, in one consistent read.
 	Facts(ctx context.Context, q lock.FactsQuery) ([]lock.Facts, error)
 	Stats(ctx context.Context) (lock.Stats, error)
+}
+
+// Tangle is who waits for whom.
+type Tangle interface {
+	// Graph answers the part of the table that a search for deadlocks needs: every
+	// live request and declared wait of the owners that it begins at, and of all
+	// that can be reached from them by waiting. Each namespace is one atomic read.
+	Graph(ctx context.Context, q lock.GraphQuery) (deadlock.Snapshot, error)
+	// Deadlocks answers the newest deadlocks that were resolved, newest first; at
+	// least the last hundred are kept.
+	Deadlocks(ctx context.Context) ([]lock.Deadlock, error)
 }
 
 // Log is the event log of the lock table.

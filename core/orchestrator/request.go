@@ -23,6 +23,7 @@ type Request struct {
 	Labels      map[string]string
 	Context     json.RawMessage // a JSON object, or nil
 	Idempotency lock.Idempotency
+	RetryOf     lock.ID // a request of the same owner that gave way in a deadlock: keeps its place in time
 
 	Hold  time.Duration // how long this call stays open while the request is queued; 0 answers at once
 	Place time.Duration // after this call the place is kept only that long without another; 0: until the wait ends
@@ -44,6 +45,9 @@ func (r *Request) Normalize() error {
 	}
 	if r.Wait < 0 {
 		f.add("/wait", "is negative")
+	}
+	if r.RetryOf != "" {
+		f.add("/retry_of", r.RetryOf.Fault())
 	}
 	f.attached(r.Labels, r.Context)
 	if len(f) > 0 {

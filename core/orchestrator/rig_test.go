@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/lockgate/lockgate/core/backend/embedded"
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 	"github.com/lockgate/lockgate/core/orchestrator"
@@ -63,6 +64,25 @@ type shaky struct {
 	mu   sync.Mutex
 	fail error
 	hits int
+	seen func() error // called after a graph was read
+}
+
+// watch has something happen between the read of a graph and what follows.
+func (s *shaky) watch(seen func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = seen
+}
+
+func (s *shaky) Graph(ctx context.Context, q lock.GraphQuery) (deadlock.Snapshot, error) {
+	snapshot, err := s.Store.Graph(ctx, q)
+	s.mu.Lock()
+	seen := s.seen
+	s.mu.Unlock()
+	if seen == nil || err != nil {
+		return snapshot, err
+	}
+	return snapshot, seen()
 }
 
 func (s *shaky) set(err error) {
@@ -103,11 +123,13 @@ type rig struct {
 }
 
 type setup struct {
-	config orchestrator.Config
-	queue  orchestrator.QueueConfig
-	tracer trace.Tracer
-	needs  lock.Needs
-	wrap   func(orchestrator.Store) orchestrator.Store
+	config     orchestrator.Config
+	queue      orchestrator.QueueConfig
+	deadlock   deadlock.Config
+	extensions deadlock.Extensions
+	tracer     trace.Tracer
+	needs      lock.Needs
+	wrap       func(orchestrator.Store) orchestrator.Store
 }
 
 // bubble runs a test with a fake clock: an orchestrator on a store in memory.
@@ -118,7 +140,7 @@ func bubble(t *testing.T, adjust func(*setup), test func(*rig)) {
 
 func start(t *testing.T, adjust func(*setup)) *rig {
 	t.Helper()
-	s := setup{config: orchestrator.DefaultConfig(), queue: orchestrator.DefaultQueueConfig(), tracer: noop.NewTracerProvider().Tracer("")}
+	s := setup{config: orchestrator.DefaultConfig(), queue: orchestrator.DefaultQueueConfig(), deadlock: deadlock.DefaultConfig(), tracer: noop.NewTracerProvider().Tracer("")}
 	if adjust != nil {
 		adjust(&s)
 	}
@@ -130,6 +152,7 @@ func start(t *testing.T, adjust func(*setup)) *rig {
 		r.store.Store = s.wrap(store)
 	}
 	r.Orchestrator, err = orchestrator.New(s.config, s.queue, orchestrator.Options{
+		Deadlock: s.deadlock, Extensions: s.extensions,
 		Store: r.store, Policy: r.policy, OperationTimeout: 5 * time.Second, Logger: log, Tracer: s.tracer, Registerer: r.reg,
 	})
 	require.NoError(t, err)

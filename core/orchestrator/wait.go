@@ -163,7 +163,13 @@ func ended(l *lock.Lock) error {
 		return &lock.ConflictError{Lock: *l}
 	case lock.Denied:
 		return &lock.DeniedError{LockID: l.ID, Action: lock.ActAcquire, Decision: l.Decision}
-	case lock.Released, lock.Expired, lock.Revoked, lock.Cancelled, lock.Victim, lock.Queued, lock.Offered, lock.Held:
+	case lock.Victim:
+		gaveWay := &lock.DeadlockError{LockID: l.ID}
+		if l.Deadlock != nil {
+			gaveWay.Cycle, gaveWay.Policy = l.Deadlock.Cycle, l.Deadlock.Policy
+		}
+		return gaveWay
+	case lock.Released, lock.Expired, lock.Revoked, lock.Cancelled, lock.Queued, lock.Offered, lock.Held:
 		return &lock.EndedError{Lock: *l}
 	}
 	return &lock.EndedError{Lock: *l}

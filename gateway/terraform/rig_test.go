@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/lockgate/lockgate/core/backend/embedded"
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 	"github.com/lockgate/lockgate/core/orchestrator"
@@ -147,7 +148,8 @@ func start(t *testing.T, s setup) *rig {
 	r.store, err = embedded.Open(embedded.Config{Path: s.path, Rules: s.queue.Rules()}, logger)
 	require.NoError(t, err)
 	r.orch, err = orchestrator.New(orchestrator.DefaultConfig(), s.queue, orchestrator.Options{
-		Store: r.store, Policy: r.policy, OperationTimeout: 5 * time.Second, Logger: logger,
+		Deadlock: deadlock.DefaultConfig(),
+		Store:    r.store, Policy: r.policy, OperationTimeout: 5 * time.Second, Logger: logger,
 		Tracer: noop.NewTracerProvider().Tracer(""), Registerer: registry,
 	})
 	require.NoError(t, err)

@@ -24,9 +24,10 @@ type Event struct {
 
 // EventData is what happened to one lock.
 type EventData struct {
-	Lock   *Lock  `json:"lock"`             // after the transition; null when it is about none
-	Before string `json:"before,omitempty"` // its state before; absent when it was not in the table
-	After  string `json:"after,omitempty"`
-	Reason string `json:"reason,omitempty"`
-	By     string `json:"by,omitempty"` // who did it, when that was not the lock's subject
+	Lock     *Lock     `json:"lock"`             // after the transition; null when it is about none
+	Before   string    `json:"before,omitempty"` // its state before; absent when it was not in the table
+	After    string    `json:"after,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Deadlock *Deadlock `json:"deadlock,omitempty"` // that the lock gave way or moved in
+	By       string    `json:"by,omitempty"`       // who did it, when that was not the lock's subject
 }

@@ -12,6 +12,7 @@ type AcquireRequest struct {
 	Priority  string            `json:"priority,omitempty"` // a wish: critical, high, normal, low
 	TTL       Duration          `json:"ttl,omitempty"`      // 0s: until released
 	Wait      Duration          `json:"wait,omitempty"`     // 0s: a try-lock, never queues
+	RetryOf   string            `json:"retry_of,omitempty"` // id of a request of the same owner that gave way in a deadlock
 	Labels    map[string]string `json:"labels,omitempty"`
 	Context   json.RawMessage   `json:"context,omitempty"` // a JSON object
 }
@@ -56,6 +57,8 @@ type Lock struct {
 	OfferUntil Time       `json:"offer_until,omitzero"` // end of the offer
 	Ended      Time       `json:"ended_at,omitzero"`
 	Reason     string     `json:"reason,omitempty"` // why it ended
+	RetryOf    string     `json:"retry_of,omitempty"`
+	Losses     int        `json:"losses,omitempty"` // how often it gave way in a deadlock before, along the chain of retry_of
 
 	Position       int       `json:"position"` // 0 unless waiting; 1 is next
 	BlockedBy      []Blocker `json:"blocked_by"`

@@ -21,8 +21,10 @@ type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	DecisionID     string       `json:"decision_id,omitempty"`
 	BlockedBy      []Blocker    `json:"blocked_by,omitempty"` // locked
 	BlockedByTotal int          `json:"blocked_by_total,omitempty"`
-	Errors         []FieldError `json:"errors,omitempty"`      // invalid
-	RetryAfter     int          `json:"retry_after,omitempty"` // seconds, as the Retry-After header
+	Cycle          []CycleEdge  `json:"cycle,omitempty"`         // deadlock
+	VictimPolicy   string       `json:"victim_policy,omitempty"` // deadlock: who chose
+	Errors         []FieldError `json:"errors,omitempty"`        // invalid
+	RetryAfter     int          `json:"retry_after,omitempty"`   // seconds, as the Retry-After header
 }
 
 // FieldError is one fault of a request.

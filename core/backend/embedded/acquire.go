@@ -19,7 +19,7 @@ func (t *table) acquire(s *lock.Acquire) lock.Outcome {
 		return lock.Outcome{Err: err}
 	}
 	if e := t.entries[s.Lock.ID]; e != nil { // handed over again after a fault
-		return lock.Outcome{Lock: t.standing(e), Repeat: true}
+		return t.searchFrom(e, lock.Outcome{Lock: t.standing(e), Repeat: true})
 	}
 	if call, made := t.recall(s.Lock.Namespace, s.Idempotency); call != nil {
 		switch {
@@ -29,25 +29,43 @@ func (t *table) acquire(s *lock.Acquire) lock.Outcome {
 			return lock.Outcome{Err: lock.ErrForgotten}
 		}
 		t.attend(made, s.Attend)
-		return lock.Outcome{Lock: t.standing(made), Repeat: true}
+		return t.searchFrom(made, lock.Outcome{Lock: t.standing(made), Repeat: true})
 	}
 	if own := t.covering(&s.Lock); own != nil {
 		t.remember(own, s.Idempotency)
 		return lock.Outcome{Lock: own.snapshot(), Repeat: true}
 	}
-	return t.admit(s)
+	e := t.newcomer(&s.Lock)
+	if err := t.retry(e, s.RetryOf); err != nil {
+		return lock.Outcome{Err: err}
+	}
+	return t.admit(e, s)
+}
+
+// retry gives a request the place in time of the victim that it repeats.
+func (t *table) retry(e *entry, of lock.ID) error {
+	if of == "" {
+		return nil
+	}
+	victim := t.entries[of]
+	if victim == nil || victim.ns != e.ns || victim.owner != e.owner || victim.state != lock.Victim {
+		return lock.Invalid("/retry_of", "names no request of this owner in this namespace that gave way in a deadlock; leave it out")
+	}
+	e.amend(func(d *details) { d.retryOf = of })
+	e.requested, e.losses = victim.requested, min(victim.losses+1, maxLosses)
+	e.score = t.rules.Aging.Score(e.requested.time(), int(e.value))
+	return nil
 }
 
 // admit decides about a request that is new.
-func (t *table) admit(s *lock.Acquire) lock.Outcome {
-	e := t.newcomer(&s.Lock)
+func (t *table) admit(e *entry, s *lock.Acquire) lock.Outcome {
 	if t.grantable(e) {
 		t.hold(e)
 		t.enter(e)
 		t.changes.entries[e.id] = e
 		t.remember(e, s.Idempotency)
 		t.record(e, happening{what: events.LockAcquired})
-		return lock.Outcome{Lock: e.snapshot()}
+		return t.searchFrom(e, lock.Outcome{Lock: e.snapshot()})
 	}
 	if e.wait <= 0 {
 		refused := t.standing(e)
@@ -64,7 +82,7 @@ func (t *table) admit(s *lock.Acquire) lock.Outcome {
 	t.changes.entries[e.id] = e
 	t.remember(e, s.Idempotency)
 	t.record(e, happening{what: events.QueuedRequest})
-	return lock.Outcome{Lock: t.standing(e)}
+	return t.searchFrom(e, lock.Outcome{Lock: t.standing(e)})
 }
 
 // fault refuses what a caller must not send: such a request would break the
@@ -118,7 +136,7 @@ func (t *table) newcomer(l *lock.Lock) *entry {
 		ID: l.ID, Resources: l.Resources, Owner: l.Owner, Subject: l.Subject, Actor: l.Actor,
 		Priority: level(l.Priority), Value: l.Value, TTL: l.TTL, MaxTTL: l.MaxTTL, Wait: l.Wait,
 		RequestedAt: t.now.time(), Decision: l.Decision, Labels: l.Labels, Context: l.Context, Trace: l.Trace,
-		Preemptible: l.Preemptible,
+		Preemptible: l.Preemptible, DeadlockAction: l.DeadlockAction,
 	}
 	e := newEntry(t.namespace(l.Namespace), &ask)
 	e.score = t.rules.Aging.Score(e.requested.time(), int(e.value))

@@ -13,14 +13,18 @@ type changes struct {
 	entries  map[lock.ID]*entry // by id; nil is forgotten
 	recalled map[call]*memory   // idempotency keys; nil is forgotten
 	events   []events.Event
+
+	waits     map[lock.ID]*lock.Wait // declared; nil is forgotten
+	deadlocks []lock.Deadlock        // new ones
 }
 
 func newChanges() changes {
-	return changes{entries: map[lock.ID]*entry{}, recalled: map[call]*memory{}}
+	return changes{entries: map[lock.ID]*entry{}, recalled: map[call]*memory{}, waits: map[lock.ID]*lock.Wait{}}
 }
 
 func (c *changes) none() bool {
-	return len(c.entries) == 0 && len(c.recalled) == 0 && len(c.events) == 0
+	return len(c.entries) == 0 && len(c.recalled) == 0 && len(c.events) == 0 &&
+		len(c.waits) == 0 && len(c.deadlocks) == 0
 }
 
 // happening is what an event says beside the request and the time.

@@ -42,6 +42,7 @@ type entry struct {
 	resources []lock.Resource
 	*details
 
+	lead  int64 // milliseconds by which a deadlock moved it ahead
 	score int64 // place in every queue it stands in
 	due   stamp // key in the table's agenda; 0 is not in it
 	token lock.Token
@@ -52,6 +53,7 @@ type entry struct {
 
 	value    int16
 	lapses   int16
+	losses   int16
 	state    lock.State
 	priority lock.Priority
 	attended bool
@@ -67,6 +69,10 @@ type details struct {
 	labels   map[string]string
 	context  []byte
 	trace    lock.Trace
+
+	retryOf        lock.ID
+	deadlockAction string
+	deadlock       *lock.Deadlock
 }
 
 // newEntry packs a request, sharing nothing that the caller could still change.
@@ -76,15 +82,20 @@ func newEntry(ns *namespace, l *lock.Lock) *entry {
 		details: &details{
 			actor: l.Actor, reason: l.Reason, decision: cloneSummary(l.Decision),
 			labels: maps.Clone(l.Labels), context: slices.Clone(l.Context), trace: l.Trace,
+			retryOf: l.RetryOf, deadlockAction: l.DeadlockAction, deadlock: l.Deadlock,
 		},
 		token: l.Token, ttl: l.TTL, maxTTL: l.MaxTTL, wait: l.Wait,
 		requested: stampOf(l.RequestedAt), waitUntil: stampOf(l.WaitUntil), offerUntil: stampOf(l.OfferUntil),
 		acquired: stampOf(l.AcquiredAt), expires: stampOf(l.ExpiresAt), endedAt: stampOf(l.EndedAt),
 		aliveUntil: stampOf(l.AliveUntil), attended: l.Attended, preemptible: l.Preemptible,
 		value: value(l.Value), lapses: int16(min(max(l.Lapses, 0), maxLapses)),
+		losses: int16(min(max(l.Losses, 0), maxLosses)), lead: l.Lead,
 		state: l.State, priority: l.Priority,
 	}
 }
+
+// maxLosses bounds how many losses are counted.
+const maxLosses = 1000
 
 // value packs a priority value, which is 0 to lock.MaxValue.
 func value(v int) int16 { return int16(min(max(v, 0), lock.MaxValue)) }
@@ -104,6 +115,7 @@ func (e *entry) snapshot() lock.Lock {
 		AcquiredAt: e.acquired.time(), ExpiresAt: e.expires.time(), EndedAt: e.endedAt.time(),
 		Attendance: lock.Attendance{Attended: e.attended, AliveUntil: e.aliveUntil.time()},
 		Lapses:     int(e.lapses), Preemptible: e.preemptible, Decision: e.decision, Labels: e.labels, Context: e.context, Trace: e.trace,
+		DeadlockAction: e.deadlockAction, RetryOf: e.retryOf, Losses: int(e.losses), Lead: e.lead, Deadlock: e.deadlock,
 	}
 }
 

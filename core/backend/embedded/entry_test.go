@@ -25,6 +25,7 @@ func full(t *testing.T) lock.Lock {
 		EndedAt: at.Add(5e6), Attendance: lock.Attendance{Attended: true, AliveUntil: at.Add(6e6)}, Lapses: 1, Preemptible: true,
 		Decision: lock.Summary{ID: "d", Revision: "v", Reasons: []lock.Reason{{Code: "c"}}, Warnings: []lock.Reason{{Code: "w"}}},
 		Labels:   map[string]string{"k": "v"}, Context: json.RawMessage(`{"a":1}`), Trace: lock.Trace{Parent: "p", State: "s"},
+		DeadlockAction: lock.RevokeLocks, RetryOf: "01ARZ3NDEKTSV4RRFFQ69G5FAW", Losses: 2, Lead: 3, Deadlock: &lock.Deadlock{ID: "d1"},
 	}
 	for i := range reflect.TypeOf(l).NumField() {
 		f := reflect.TypeOf(l).Field(i)

@@ -24,18 +24,22 @@ import (
 //	requests  id                  lock.Lock
 //	memories  namespace NUL key   memoryRecord
 //	events    sequence (8 bytes)  eventRecord
+//	waits     id                  lock.Wait
+//	deadlocks sequence (8 bytes)  lock.Deadlock
 //
 // Every value is a sum over key and text, and the text: JSON. See seal.
-const format = 1
+const format = 2
 
 // openTimeout is how long another process may take to let go of the file.
 const openTimeout = 2 * time.Second
 
-func metaBucket() []byte     { return []byte("meta") }
-func requestsBucket() []byte { return []byte("requests") }
-func memoriesBucket() []byte { return []byte("memories") }
-func eventsBucket() []byte   { return []byte("events") }
-func headerKey() []byte      { return []byte("state") }
+func metaBucket() []byte      { return []byte("meta") }
+func requestsBucket() []byte  { return []byte("requests") }
+func memoriesBucket() []byte  { return []byte("memories") }
+func eventsBucket() []byte    { return []byte("events") }
+func waitsBucket() []byte     { return []byte("waits") }
+func deadlocksBucket() []byte { return []byte("deadlocks") }
+func headerKey() []byte       { return []byte("state") }
 
 // header is written with every commit. The counts find records that damage has
 // made unreachable.
@@ -46,6 +50,10 @@ type header struct {
 	Requests int `json:"requests"`
 	Memories int `json:"memories"`
 	Events   int `json:"events"`
+	Waits    int `json:"waits"`
+
+	Deadlocks   int `json:"deadlocks"`    // kept
+	DeadlockTip int `json:"deadlock_tip"` // sequence of the newest
 }
 
 type memoryRecord struct {
@@ -163,7 +171,9 @@ func (f *file) prepare() error {
 }
 
 func (f *file) layOut(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{metaBucket(), requestsBucket(), memoriesBucket(), eventsBucket()} {
+	for _, name := range [][]byte{
+		metaBucket(), requestsBucket(), memoriesBucket(), eventsBucket(), waitsBucket(), deadlocksBucket(),
+	} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
@@ -183,7 +193,7 @@ func readHeader(tx *bbolt.Tx, h *header) error {
 	if h.Format != format {
 		return fmt.Errorf("it has format %d, this program reads format %d", h.Format, format)
 	}
-	for _, name := range [][]byte{requestsBucket(), memoriesBucket(), eventsBucket()} {
+	for _, name := range [][]byte{requestsBucket(), memoriesBucket(), eventsBucket(), waitsBucket(), deadlocksBucket()} {
 		if tx.Bucket(name) == nil {
 			return fmt.Errorf("its bucket %q is gone", name)
 		}
@@ -201,6 +211,9 @@ func (f *file) load() (state, error) {
 		}
 		s.marks = h.marks
 		if err := readRecords(tx, &s); err != nil {
+			return err
+		}
+		if err := readDeadlocks(tx, &h, &s); err != nil {
 			return err
 		}
 		if len(s.locks) != h.Requests || len(s.memories) != h.Memories {
@@ -293,6 +306,9 @@ func (h *header) write(tx *bbolt.Tx, c *changes) error {
 			return err
 		}
 		h.Memories += n
+	}
+	if err := h.writeDeadlocks(tx, c); err != nil {
+		return err
 	}
 	return put(tx.Bucket(metaBucket()), headerKey(), h)
 }

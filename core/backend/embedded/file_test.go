@@ -119,7 +119,7 @@ func TestOpen_refuses(t *testing.T) {
 			edit(t, path, func(tx *bbolt.Tx) error {
 				return put(tx.Bucket(metaBucket()), headerKey(), &header{Format: 99})
 			})
-		}, "it has format 99, this program reads format 1"},
+		}, "it has format 99, this program reads format 2"},
 		"lost record": {func(t *testing.T, path string) {
 			t.Helper()
 			edit(t, path, func(tx *bbolt.Tx) error {
@@ -318,4 +318,40 @@ func FuzzRecord(f *testing.F) {
 		_, err := table.get(l.ID)
 		require.True(t, err == nil || table.entries[l.ID] == nil)
 	})
+}
+
+// TestFile_keepsDeadlocks: the newest hundred and the declared waits are read
+// back as they were, and counted on from.
+func TestFile_keepsDeadlocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lockgate.db")
+	f, err := openFile(path, kept)
+	require.NoError(t, err)
+	s, err := f.load()
+	require.NoError(t, err)
+	table := restore(&s, lock.DefaultRules())
+	table.now = stampOf(time.Now())
+	stays := lock.Wait{ID: lock.ID(fmt.Sprintf("01%024d", 0)), Namespace: "ns", Owner: "a", For: "b", Subject: "s"}
+	require.NoError(t, table.apply(&lock.Declare{Wait: stays, TTL: time.Hour}).Err)
+	for i := range keptDeadlocks + 5 {
+		w := lock.Wait{ID: lock.ID(fmt.Sprintf("01%024d", i+1)), Namespace: "ns", Owner: "a", For: "b"}
+		require.NoError(t, table.apply(&lock.Declare{Wait: w, TTL: time.Hour}).Err)
+		d := &lock.Deadlock{ID: strconv.Itoa(i), Cycle: lock.Cycle{{From: "a", To: "b", Kind: lock.Declared}}}
+		require.NoError(t, table.apply(&lock.Withdraw{ID: w.ID, Deadlock: d}).Err)
+		require.NoError(t, f.commit(&table.changes, marks{table.now, table.token, table.tip}))
+		table.changes = newChanges()
+	}
+	want := table.newestDeadlocks()
+	require.Len(t, want, keptDeadlocks)
+	require.NoError(t, f.close())
+
+	f, err = openFile(path, kept)
+	require.NoError(t, err)
+	s, err = f.load()
+	require.NoError(t, err)
+	require.NoError(t, f.close())
+	again := restore(&s, lock.DefaultRules())
+	require.Empty(t, cmp.Diff(want, again.newestDeadlocks()))
+	require.Len(t, s.waits, 1)
+	require.Equal(t, stays.ID, s.waits[0].ID)
+	require.Equal(t, 1, again.declared.targets["b"])
 }

@@ -31,6 +31,9 @@ type state struct {
 
 	locks    []lock.Lock
 	memories []memory
+	waits    []lock.Wait
+
+	deadlocks []lock.Deadlock // oldest first
 }
 
 // volatile is the journal of a store that keeps nothing: older events than the
@@ -53,5 +56,9 @@ func restore(s *state, rules lock.Rules) *table {
 	for i := range s.memories {
 		t.memories.put(&s.memories[i])
 	}
+	for i := range s.waits {
+		t.declared.put(&s.waits[i])
+	}
+	t.deadlocks = s.deadlocks
 	return t
 }

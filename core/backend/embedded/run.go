@@ -74,6 +74,7 @@ func (s *Store) transit(jobs []*job) {
 	t.now = max(t.now, stampOf(time.Now()))
 	t.sweep()
 	t.forgetCalls()
+	t.forgetWaits()
 	for _, j := range jobs {
 		for _, step := range j.batch {
 			j.outcomes = append(j.outcomes, t.apply(step))

@@ -40,6 +40,14 @@ func (t *table) apply(step lock.Step) lock.Outcome {
 		return lock.Outcome{}
 	case *lock.Deny:
 		return t.deny(s)
+	case *lock.Abort:
+		return t.abort(s)
+	case *lock.Reorder:
+		return t.reorder(s)
+	case *lock.Declare:
+		return t.declare(s)
+	case *lock.Withdraw:
+		return t.withdraw(s)
 	case *lock.Announce:
 		t.append(lock.Lock{Namespace: lock.SystemNamespace}, happening{what: events.Type(s.Event), reason: s.Reason})
 		return lock.Outcome{}
@@ -163,7 +171,7 @@ func (t *table) reprioritize(e *entry, s *lock.Reprioritize) lock.Outcome {
 	})
 	t.record(e, happening{what: events.LockReprioritized, before: lock.Queued, by: s.By})
 	t.promote(e)
-	return lock.Outcome{}
+	return t.searchFrom(e, lock.Outcome{})
 }
 
 // endOwner ends everything of one owner before anybody else is offered anything,

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lockgate/lockgate/core/deadlock"
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
 )
@@ -111,6 +112,17 @@ func (s *Store) Queues(ctx context.Context, q lock.QueueQuery) (lock.QueuePage, 
 // Facts implements orchestrator.Table.
 func (s *Store) Facts(ctx context.Context, q lock.FactsQuery) ([]lock.Facts, error) {
 	return ask(ctx, s, func(t *table) ([]lock.Facts, error) { return t.facts(&q), nil })
+}
+
+// Graph implements orchestrator.Tangle. It answers all namespaces as of one
+// moment.
+func (s *Store) Graph(ctx context.Context, q lock.GraphQuery) (deadlock.Snapshot, error) {
+	return ask(ctx, s, func(t *table) (deadlock.Snapshot, error) { return t.graph(&q), nil })
+}
+
+// Deadlocks implements orchestrator.Tangle.
+func (s *Store) Deadlocks(ctx context.Context) ([]lock.Deadlock, error) {
+	return ask(ctx, s, func(t *table) ([]lock.Deadlock, error) { return t.newestDeadlocks(), nil })
 }
 
 // Stats implements orchestrator.Table.

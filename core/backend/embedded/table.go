@@ -29,6 +29,9 @@ type table struct {
 	resources  ranked[*resource] // in use, by namespace and key
 	agenda     ranked[*entry]    // whatever ends by itself, by time
 	memories   memories
+	declared   declarations
+
+	deadlocks []lock.Deadlock // the newest, oldest first
 
 	held, offered int
 	queued        map[lock.Priority]*ranked[*entry] // by age
@@ -55,6 +58,7 @@ func newTable(rules lock.Rules) *table {
 		resources:  ranked[*resource]{less: byName},
 		agenda:     ranked[*entry]{less: byDue},
 		memories:   newMemories(),
+		declared:   newDeclarations(),
 		queued:     make(map[lock.Priority]*ranked[*entry]),
 	}
 	for _, p := range lock.Priorities() {
@@ -137,7 +141,7 @@ func (t *table) attach(e *entry) {
 		t.passed = append(t.passed, e)
 		return
 	}
-	e.score = t.rules.Aging.Score(e.requested.time(), int(e.value))
+	e.score = t.rules.Aging.Score(e.requested.time(), int(e.value)) - e.lead
 	t.live.add(e)
 	t.tally(e, 1)
 	for _, r := range e.resources {

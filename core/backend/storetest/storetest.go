@@ -81,6 +81,7 @@ func each(t *testing.T, run func(*testing.T, scenario)) {
 	t.Helper()
 	all := append(traced(t), timed()...)
 	all = append(all, reading()...)
+	all = append(all, deadlocks()...)
 	all = append(all, scenario{name: "Model", rules: modelRules, test: againstModel})
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) { run(t, s) })
