@@ -36,7 +36,7 @@ type Idempotency struct {
 
 // Attendee says how the caller of a waiting request can be reached from now on.
 type Attendee struct {
-	Attended bool          // a call is open
+	Attended bool          // a call is open; whom it waits for need not be in the outcome
 	Place    time.Duration // the place is kept that long without another step that says so; 0: until the wait ends
 }
 
