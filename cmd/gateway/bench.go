@@ -108,9 +108,6 @@ func (o *benchOptions) serve(ctx context.Context, dir string) (*child, error) {
 // onRedis: the store can have more than one gateway.
 func (o *benchOptions) onRedis() bool { return strings.HasPrefix(o.backend, "redis") }
 
-// onFile: a transition of the store that bench started costs an fsync.
-func (o *benchOptions) onFile() bool { return o.url == "" && strings.HasPrefix(o.backend, "file:") }
-
 // handOffs hands one key around, on Redis between two gateways that share it.
 func (o *benchOptions) handOffs(ctx context.Context, target *load.Target, dir string) error {
 	targets := []*load.Target{target}
@@ -157,7 +154,8 @@ func (o *benchOptions) pairs(ctx context.Context, target *load.Target, dir strin
 		return err
 	}
 	defer raw.close()
-	var ratios, perCommit, perFsync []float64
+	file := o.fileFloor(target, dir)
+	var ratios []float64
 	for range 3 {
 		ours, err := raw.traffic(ctx, func() (load.Result, error) { return load.Pairs(ctx, target, o.run) })
 		if err != nil {
@@ -170,31 +168,13 @@ func (o *benchOptions) pairs(ctx context.Context, target *load.Target, dir strin
 		o.report("pairs", &ours)
 		o.report("floor: bare handler", &floor)
 		ratios = append(ratios, ours.PerSecond()/floor.PerSecond())
-		if err := raw.measure(ctx, &ours); err != nil {
+		if err := errors.Join(raw.measure(ctx, &ours), file.measure(ctx, &ours)); err != nil {
 			return err
 		}
-		if !o.onFile() {
-			continue
-		}
-		alone, err := load.Pairs(ctx, target, load.Run{Clients: 1, Duration: o.run.Duration / 2})
-		if err != nil {
-			return err
-		}
-		o.report("floor: one commit each", &alone)
-		perCommit = append(perCommit, ours.PerSecond()/alone.PerSecond())
-		syncs, err := load.Fsyncs(dir, o.run.Duration/2)
-		if err != nil {
-			return err
-		}
-		o.say("%-24s %10.0f/s\n", "floor: one fsync each", syncs)
-		perFsync = append(perFsync, 2*ours.PerSecond()/syncs) // a pair is two transitions
 	}
 	o.say("%-24s %10.2f × the bare handler (median of %d)\n", "pairs", median(ratios), len(ratios))
 	raw.conclude()
-	if len(perFsync) > 0 {
-		o.say("%-24s %10.1f × one commit each (median of %d)\n", "transitions", median(perCommit), len(perCommit))
-		o.say("%-24s %10.1f × one fsync each (median of %d)\n", "transitions", median(perFsync), len(perFsync))
-	}
+	file.conclude()
 	return nil
 }
 
