@@ -26,6 +26,7 @@ type Acquire struct {
 	Idempotency Idempotency
 	MaxQueue    int // longest queue to join, in requests; [QueueFullError] beyond
 	Attend      Attendee
+	NoStanding  bool // nobody reads whom the request waits for: Outcome.Lock.BlockedBy may be left out
 }
 
 // Idempotency names a call that may be repeated. The zero value names none.
@@ -36,7 +37,7 @@ type Idempotency struct {
 
 // Attendee says how the caller of a waiting request can be reached from now on.
 type Attendee struct {
-	Attended bool          // a call is open; whom it waits for need not be in the outcome
+	Attended bool          // a call is open
 	Place    time.Duration // the place is kept that long without another step that says so; 0: until the wait ends
 }
 

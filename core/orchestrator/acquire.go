@@ -43,6 +43,7 @@ func (o *Orchestrator) decideAndEnqueue(ctx context.Context, c *lock.Caller, r *
 	defer o.waiters.remove(w)
 	out, err := o.enqueue(ctx, &lock.Acquire{
 		Lock: l, Idempotency: r.Idempotency, MaxQueue: o.longestQueue(d.Limits), Attend: o.attendee(r),
+		NoStanding: r.Hold > 0, // a call that ends still queued reads it then
 	})
 	if err != nil {
 		return out, err
