@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -71,7 +72,7 @@ func (c *client) body(key string, wait time.Duration) *wire.AcquireRequest {
 // Pairs lets every client acquire and release keys of its own, one after the
 // other; Done counts pairs, the latency is of single calls.
 func Pairs(ctx context.Context, t *Target, r Run) (Result, error) {
-	return r.drive(ctx, t, func(ctx context.Context, c *client, round int) error {
+	return r.drive(ctx, []*Target{t}, func(ctx context.Context, c *client, round int) error {
 		var g grant
 		err := c.timed(func() (err error) {
 			g, err = c.target.acquire(ctx, c.body(fmt.Sprintf("own/%d/%d", c.number, round%keysEach), 0), 0)
@@ -85,10 +86,16 @@ func Pairs(ctx context.Context, t *Target, r Run) (Result, error) {
 	})
 }
 
-// HandOffs lets all clients contend for one key and hold it for no time; Done
-// counts grants, the latency is from asking to having.
-func HandOffs(ctx context.Context, t *Target, r Run) (Result, error) {
-	return r.drive(ctx, t, func(ctx context.Context, c *client, _ int) error {
+// HandOffs lets all clients contend for one key and hold it for no time, each at
+// one of the targets in turn. Done counts grants, the latency is from asking to
+// having; that of wakes is from the release to the answer of the next one's call,
+// which was open by then.
+func HandOffs(ctx context.Context, r Run, targets ...*Target) (grants, wakes Result, err error) {
+	var woken wakeUps
+	wakes.latency = newHistogram()
+	woken.latency = wakes.latency
+	grants, err = r.drive(ctx, targets, func(ctx context.Context, c *client, _ int) error {
+		asked := time.Now()
 		var g grant
 		err := c.timed(func() (err error) {
 			g, err = c.target.acquire(ctx, c.body("contended", 2*longestCall), longestCall)
@@ -101,15 +108,39 @@ func HandOffs(ctx context.Context, t *Target, r Run) (Result, error) {
 			return err
 		}
 		c.done++
+		if err := woken.had(asked); err != nil {
+			return err
+		}
 		return c.target.release(ctx, g)
 	})
+	wakes.Done, wakes.Elapsed = wakes.latency.TotalCount(), grants.Elapsed
+	return grants, wakes, err
+}
+
+// wakeUps measures how long a key was free between two holders.
+type wakeUps struct {
+	mu       sync.Mutex
+	released time.Time // when the last holder began to release
+	latency  *hdrhistogram.Histogram
+}
+
+// had notes that a client has what it asked for, and releases it now.
+func (w *wakeUps) had(asked time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now, before := time.Now(), w.released
+	w.released = now
+	if before.Before(asked) { // nobody had to be woken
+		return nil
+	}
+	return w.latency.RecordValue(min(now.Sub(before), longestCall).Microseconds())
 }
 
 // Hold acquires a number of locks and keeps them; Done counts locks.
 func Hold(ctx context.Context, t *Target, clients, locks int) (Result, error) {
 	var next atomic.Int64
 	r := Run{Clients: clients, Duration: longestCall * 10}
-	return r.drive(ctx, t, func(ctx context.Context, c *client, _ int) error {
+	return r.drive(ctx, []*Target{t}, func(ctx context.Context, c *client, _ int) error {
 		n := next.Add(1)
 		if n > int64(locks) {
 			return errDone
@@ -127,14 +158,15 @@ func Hold(ctx context.Context, t *Target, clients, locks int) (Result, error) {
 // errDone ends one client of a scenario without a fault.
 var errDone = errors.New("nothing left to do")
 
-// drive runs one round after the other on every client until the time is up.
+// drive runs one round after the other on every client, which have the targets in
+// turn, until the time is up.
 // Rounds that are under way are finished.
-func (r Run) drive(ctx context.Context, t *Target, round func(context.Context, *client, int) error) (Result, error) {
+func (r Run) drive(ctx context.Context, targets []*Target, round func(context.Context, *client, int) error) (Result, error) {
 	clients := make([]*client, r.Clients)
 	var g errgroup.Group
 	start := time.Now()
 	for i := range clients {
-		c := &client{target: t, number: i, latency: newHistogram()}
+		c := &client{target: targets[i%len(targets)], number: i, latency: newHistogram()}
 		clients[i] = c
 		g.Go(func() error {
 			for n := 0; time.Since(start) < r.Duration && ctx.Err() == nil; n++ {

@@ -35,8 +35,9 @@ func newBench() *cobra.Command {
 		Long: "Drives a gateway through its public API: one that runs (--url), or one that bench starts for\n" +
 			"itself in a process of its own. With --floor the same load goes to a bare handler that decodes and\n" +
 			"answers the same JSON, in the same run; for a file store also to one client alone, whose transitions\n" +
-			"are a commit each, and to appends with one fsync each.\n\n" +
-			"Scenarios: pairs (acquire and release, no contention), handoff (all clients contend for one key),\n" +
+			"are a commit each, and to appends with one fsync each; for a Redis store to SETNX and DEL without HTTP.\n\n" +
+			"Scenarios: pairs (acquire and release, no contention), handoff (all clients contend for one key, on\n" +
+			"Redis through two gateways; prints also how long the key was free between two of them),\n" +
 			"hold (acquire --locks locks and keep them; prints the memory of the gateway that bench started).",
 		Example: "  gateway bench --floor\n  gateway bench --backend file: --clients 64 --floor\n  gateway bench --scenario handoff --url http://127.0.0.1:7480",
 		Args:    cobra.NoArgs,
@@ -48,7 +49,7 @@ func newBench() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.url, "url", "", "a running gateway; empty: start one")
 	f.StringVar(&o.token, "token", os.Getenv("LOCKGATE_TOKEN"), "bearer token for it")
-	f.StringVar(&o.backend, "backend", "memory:", "store of the gateway that is started: memory: or file:")
+	f.StringVar(&o.backend, "backend", "memory:", "store of the gateway that is started: memory:, file:, or a URL of Redis")
 	f.StringVar(&o.scenario, "scenario", "pairs", "pairs, handoff or hold")
 	f.BoolVar(&o.floor, "floor", false, "measure the floor in the same run")
 	f.IntVar(&o.run.Clients, "clients", 16, "concurrent clients")
@@ -76,12 +77,7 @@ func (o *benchOptions) bench(ctx context.Context) error {
 	case "pairs":
 		return o.pairs(ctx, target, dir)
 	case "handoff":
-		r, err := load.HandOffs(ctx, target, o.run)
-		if err != nil {
-			return err
-		}
-		o.report("hand-offs on one key", &r)
-		return nil
+		return o.handOffs(ctx, target, dir)
 	case "hold":
 		return o.hold(ctx, target, own)
 	}
@@ -93,15 +89,46 @@ func (o *benchOptions) gateway(ctx context.Context, dir string) (*load.Target, *
 	if o.url != "" {
 		return load.NewTarget(strings.TrimSuffix(o.url, "/"), o.token, o.run.Clients), nil, nil
 	}
-	store := o.backend
-	if store == "file:" {
-		store += filepath.Join(dir, "bench.db")
-	}
-	own, err := startChild(ctx, dir, "serve", "--backend.url", store, "--log.level", "error", "--http.listen")
+	own, err := o.serve(ctx, dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	return load.NewTarget(own.url, "", o.run.Clients), own, nil
+}
+
+// serve starts a gateway on the store that was asked for.
+func (o *benchOptions) serve(ctx context.Context, dir string) (*child, error) {
+	store := o.backend
+	if store == "file:" {
+		store += filepath.Join(dir, "bench.db")
+	}
+	return startChild(ctx, dir, "serve", "--backend.url", store, "--log.level", "error", "--http.listen")
+}
+
+// onRedis: the store can have more than one gateway.
+func (o *benchOptions) onRedis() bool { return strings.HasPrefix(o.backend, "redis") }
+
+// handOffs hands one key around, on Redis between two gateways that share it.
+func (o *benchOptions) handOffs(ctx context.Context, target *load.Target, dir string) error {
+	targets := []*load.Target{target}
+	if o.onRedis() && o.url == "" {
+		second, err := o.serve(ctx, dir)
+		if err != nil {
+			return err
+		}
+		defer second.stop()
+		other := load.NewTarget(second.url, "", o.run.Clients)
+		defer other.Close()
+		targets = append(targets, other)
+	}
+	grants, wakes, err := load.HandOffs(ctx, o.run, targets...)
+	if err != nil {
+		return err
+	}
+	o.say("%-24s %10d gateways, %d clients\n", "through", len(targets), o.run.Clients)
+	o.report("hand-offs on one key", &grants)
+	o.report("free between two", &wakes)
+	return nil
 }
 
 // pairs measures the gateway and its floor in turn, three times each, and
@@ -122,9 +149,15 @@ func (o *benchOptions) pairs(ctx context.Context, target *load.Target, dir strin
 	defer bare.stop()
 	floorTarget := load.NewTarget(bare.url, "", o.run.Clients)
 	defer floorTarget.Close()
-	var ratios, perCommit, perFsync []float64
+	raw, err := o.rawRedis()
+	if err != nil {
+		return err
+	}
+	defer raw.close()
+	file := o.fileFloor(target, dir)
+	var ratios []float64
 	for range 3 {
-		ours, err := load.Pairs(ctx, target, o.run)
+		ours, err := raw.traffic(ctx, func() (load.Result, error) { return load.Pairs(ctx, target, o.run) })
 		if err != nil {
 			return err
 		}
@@ -135,27 +168,13 @@ func (o *benchOptions) pairs(ctx context.Context, target *load.Target, dir strin
 		o.report("pairs", &ours)
 		o.report("floor: bare handler", &floor)
 		ratios = append(ratios, ours.PerSecond()/floor.PerSecond())
-		if o.backend == "memory:" || o.url != "" {
-			continue
-		}
-		alone, err := load.Pairs(ctx, target, load.Run{Clients: 1, Duration: o.run.Duration / 2})
-		if err != nil {
+		if err := errors.Join(raw.measure(ctx, &ours), file.measure(ctx, &ours)); err != nil {
 			return err
 		}
-		o.report("floor: one commit each", &alone)
-		perCommit = append(perCommit, ours.PerSecond()/alone.PerSecond())
-		syncs, err := load.Fsyncs(dir, o.run.Duration/2)
-		if err != nil {
-			return err
-		}
-		o.say("%-24s %10.0f/s\n", "floor: one fsync each", syncs)
-		perFsync = append(perFsync, 2*ours.PerSecond()/syncs) // a pair is two transitions
 	}
 	o.say("%-24s %10.2f × the bare handler (median of %d)\n", "pairs", median(ratios), len(ratios))
-	if len(perFsync) > 0 {
-		o.say("%-24s %10.1f × one commit each (median of %d)\n", "transitions", median(perCommit), len(perCommit))
-		o.say("%-24s %10.1f × one fsync each (median of %d)\n", "transitions", median(perFsync), len(perFsync))
-	}
+	raw.conclude()
+	file.conclude()
 	return nil
 }
 

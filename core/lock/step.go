@@ -36,6 +36,7 @@ type Acquire struct {
 	RetryOf     ID  // a request of the same owner that ended as victim
 	MaxQueue    int // longest queue to join, in requests; [QueueFullError] beyond
 	Attend      Attendee
+	NoStanding  bool // nobody reads whom the request waits for: Outcome.Lock.BlockedBy may be left out
 }
 
 // Idempotency names a call that may be repeated. The zero value names none.

@@ -48,6 +48,7 @@ func (o *Orchestrator) decideAndEnqueue(ctx context.Context, c *lock.Caller, r *
 	defer o.waiters.remove(w)
 	out, err := o.enqueue(ctx, &lock.Acquire{
 		Lock: l, Idempotency: r.Idempotency, RetryOf: r.RetryOf, MaxQueue: o.longestQueue(d.Limits), Attend: o.attendee(r),
+		NoStanding: r.Hold > 0, // a call that ends still queued reads it then
 	})
 	if err == nil {
 		out, err = o.untangle(ctx, &l, out)

@@ -16,10 +16,13 @@ const (
 )
 
 // feed follows the event log and wakes whoever waits for what it tells. After a
-// fault or a gap it reads the state of every parked request: nothing that was
-// missed leaves a call asleep.
+// fault or a gap it reads the state of every request that a call follows: nothing
+// that was missed leaves a call asleep.
 func (o *Orchestrator) feed(ctx context.Context) error {
 	after, err := o.store.Tip(ctx)
+	if err == nil {
+		o.heal(ctx) // calls were served before there was a place in the log
+	}
 	for ctx.Err() == nil {
 		if err != nil {
 			o.log.WarnContext(ctx, "reading the event log, trying again", "error", err)
@@ -83,14 +86,17 @@ func (o *Orchestrator) keepPlaces(ctx context.Context) {
 	}
 }
 
-// heal tells every parked call how its request stands when it is no longer
-// queued.
+// heal tells every open call how its request stands when it is no longer queued.
+// A call that is not parked yet reads it when it parks; whatever happens to a
+// request after it was read here is in the log.
 func (o *Orchestrator) heal(ctx context.Context) {
-	for _, id := range o.waiters.parkedIDs() {
+	for id, parked := range o.waiters.followed() {
 		l, err := o.store.Get(ctx, id)
 		switch {
 		case errors.Is(err, lock.ErrNotFound):
-			o.waiters.tell(&lock.Lock{ID: id, State: lock.TimedOut, Reason: "the request is no longer known"})
+			if parked {
+				o.waiters.tell(&lock.Lock{ID: id, State: lock.TimedOut, Reason: "the request is no longer known"})
+			}
 		case err != nil:
 			return
 		case l.State != lock.Queued:

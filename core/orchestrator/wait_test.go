@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockgate/lockgate/core/events"
 	"github.com/lockgate/lockgate/core/lock"
+	"github.com/lockgate/lockgate/core/orchestrator"
 )
 
 func TestWait_aParkedCallGetsItsTurn(t *testing.T) {
@@ -51,6 +52,48 @@ func TestWait_theCallEndsStillQueuedAndAnotherConfirms(t *testing.T) {
 		got, err := r.Wait(r.t.Context(), caller("bob"), out.Lock.ID, 0)
 		require.NoError(t, err)
 		require.Equal(t, lock.Held, got.Lock.State)
+	})
+}
+
+// lateLog is a store whose log cannot be followed before it is let go.
+type lateLog struct {
+	orchestrator.Store
+
+	begin chan struct{}
+}
+
+func (s *lateLog) Tip(ctx context.Context) (events.Cursor, error) {
+	select {
+	case <-s.begin:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	return s.Store.Tip(ctx)
+}
+
+func TestWait_anOfferFromBeforeTheLogIsFollowedIsSeen(t *testing.T) {
+	t.Parallel()
+	late := &lateLog{}
+	wrap := func(s *setup) {
+		late.begin = make(chan struct{})
+		s.wrap = func(store orchestrator.Store) orchestrator.Store {
+			late.Store = store
+			return late
+		}
+	}
+	bubble(t, wrap, func(r *rig) {
+		holder := r.held("ann", want("pr:1", "a"))
+		c := r.acquire(r.t.Context(), "bob", waiting("pr:2", "a"))
+		require.True(t, c.open())
+		_, err := r.Release(r.t.Context(), caller("ann"), holder.ID, holder.Token)
+		require.NoError(t, err)
+		require.True(t, c.open(), "nobody tells the call")
+		close(late.begin)
+		synctest.Wait()
+		require.False(t, c.open(), "the offer need not lapse first")
+		l, err := c.result()
+		require.NoError(t, err)
+		require.Equal(t, lock.Held, l.State)
 	})
 }
 

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/lockgate/lockgate/core/lock"
@@ -90,17 +91,26 @@ func (ws *waiters) tell(l *lock.Lock) {
 	}
 }
 
+// followed are the requests that open calls of this gateway follow, and whether
+// a caller waits already: one that does not may not have enqueued its request yet.
+func (ws *waiters) followed() map[lock.ID]bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ids := make(map[lock.ID]bool, len(ws.byID))
+	for id, all := range ws.byID {
+		ids[id] = slices.ContainsFunc(all, func(w *waiter) bool { return w.parked })
+	}
+	return ids
+}
+
 // parkedIDs are the requests whose callers wait here.
 func (ws *waiters) parkedIDs() []lock.ID {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	var ids []lock.ID
 	for id, all := range ws.byID {
-		for _, w := range all {
-			if w.parked {
-				ids = append(ids, id)
-				break
-			}
+		if slices.ContainsFunc(all, func(w *waiter) bool { return w.parked }) {
+			ids = append(ids, id)
 		}
 	}
 	return ids

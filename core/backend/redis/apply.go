@@ -35,7 +35,7 @@ func (s *Store) Apply(ctx context.Context, batch []lock.Step) ([]lock.Outcome, e
 	if !answered && len(outcomes) > 0 {
 		return nil, outcomes[0].Err
 	}
-	s.fillStanding(ctx, outcomes)
+	s.fillStanding(ctx, batch, outcomes)
 	return outcomes, nil
 }
 

@@ -10,7 +10,7 @@ import (
 // stem `lg:{<namespace>}:`, whose braces make it one slot; scripts build the
 // others from the stem of their KEYS[1] (scripts/prelude.lua):
 //
-//	c          hash    time last seen, last token, epoch, run id, counters
+//	c          hash    clock: time last seen, last token, counters; line and epoch of the server
 //	r:<id>     hash    one request
 //	h:<key>    hash    holders and offers of a resource
 //	q:<key>    zset    its waiters by score

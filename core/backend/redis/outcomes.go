@@ -152,11 +152,14 @@ func endedAll(calls []*call) (lock.Outcome, error) {
 // fillStanding reads whom the newly queued wait for. It is a read of its own so
 // that enqueueing costs the same at every depth. Who moved on meanwhile waits
 // for nobody any more.
-func (s *Store) fillStanding(ctx context.Context, outcomes []lock.Outcome) {
+func (s *Store) fillStanding(ctx context.Context, batch []lock.Step, outcomes []lock.Outcome) {
 	var calls []*call
 	var waiting []*lock.Lock
 	for i := range outcomes {
 		l := &outcomes[i].Lock
+		if a, ok := batch[i].(*lock.Acquire); ok && a.NoStanding {
+			continue
+		}
 		if l.State == lock.Queued && l.BlockedBy == nil && outcomes[i].Err == nil {
 			calls = append(calls, s.call(s.scripts[getLua], l.Namespace, string(l.ID)))
 			waiting = append(waiting, l)

@@ -132,7 +132,11 @@ func (s *Store) load(ctx context.Context) error {
 var errNoMaster = errors.New("the client of Redis is of no known kind")
 
 func (s *Store) eachMaster(ctx context.Context, do func(context.Context, *goredis.Client) error) error {
-	switch c := s.client.(type) {
+	return eachMaster(ctx, s.client, do)
+}
+
+func eachMaster(ctx context.Context, client goredis.UniversalClient, do func(context.Context, *goredis.Client) error) error {
+	switch c := client.(type) {
 	case *goredis.ClusterClient:
 		return c.ForEachMaster(ctx, do)
 	case *goredis.Client:

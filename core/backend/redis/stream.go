@@ -48,8 +48,10 @@ func decodeEvent(ns lock.Namespace, m *goredis.XMessage) (streamed, error) {
 		s, _ := m.Values[name].(string)
 		return s
 	}
-	header := strings.Fields(text("h"))
-	f := fields{s: text("s"), m: text("m"), b: text("b"), d: text("d"), y: optional("y")}
+	about, rest, _ := strings.Cut(text("h"), "\n")
+	header := strings.Fields(about)
+	f := fields{b: text("b"), d: text("d"), y: optional("y")}
+	f.s, f.m, _ = strings.Cut(rest, "\n")
 	e := events.Event{Namespace: ns, Reason: optional("w"), By: optional("u")}
 	if err != nil {
 		return fault(err)

@@ -29,7 +29,7 @@ local function remember(to)
 end
 
 -- A step that is handed over again, and a call that is repeated.
-local known = load(id)
+local known = call('EXISTS', P .. 'r:' .. id) == 1 and load(id)
 if known and string.match(known.m, '^[^\n]*\n[^\n]*') ~= string.match(m, '^[^\n]*\n[^\n]*') then return reply('other') end
 if known then return reply('repeat', standing(known)) end
 if key ~= '' then

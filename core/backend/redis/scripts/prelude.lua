@@ -29,8 +29,8 @@ local function int(n) return string.format('%d', n) end
 local now, us         -- milliseconds and microseconds, never behind any step before
 local token           -- largest token handed out
 local held, offered   -- live requests in these states
-local run, epoch      -- run id of the server that granted last, and how many there were
-local promoted        -- this step is the first grant of another server
+local clock           -- field s as it was read
+local line            -- replication id of the server that granted last
 local soonest         -- earliest deadline that this step knows of, ms
 
 -- While a cluster moves a slot, key by key, neither server has all of the
@@ -44,30 +44,35 @@ end
 -- open reads the clock; it answers false when nobody has registered the
 -- namespace, which then has no keys.
 local function open()
-  local c = call('HMGET', C, 'reg', 'now', 'tok', 'held', 'offered', 'run', 'epoch')
+  local c = call('HMGET', C, 'reg', 's', 'line')
   if not c[1] then return false end
-  local t = call('TIME')
+  clock, line = c[2] or '0 0 0 0', c[3] or ''
+  local last, t
+  last, token, held, offered = string.match(clock, '^(%S+) (%S+) (%S+) (%S+)$')
+  token, held, offered = tonumber(token), tonumber(held), tonumber(offered)
+  t = call('TIME')
   us = t[1] * 1000000 + t[2]
-  now = math.max(math.floor(us / 1000), tonumber(c[2]) or 0)
+  now = math.max(math.floor(us / 1000), tonumber(last))
   us = math.max(us, now * 1000)
-  token, held, offered = tonumber(c[3]) or 0, tonumber(c[4]) or 0, tonumber(c[5]) or 0
-  run, epoch = c[6], tonumber(c[7]) or 0
   return true
 end
 
 -- close writes back what open read.
 local function close()
-  if promoted then call('HSET', C, 'run', run, 'epoch', epoch) end
-  call('HSET', C, 'now', now, 'tok', int(token), 'held', held, 'offered', offered)
+  local s = string.format('%d %d %d %d', now, token, held, offered)
+  if s ~= clock then call('HSET', C, 's', s) end
 end
 
 -- fence lifts the token above whatever another master may have handed out. It is
 -- asked at every grant: a master that lives on beside a promoted replica may have
--- granted a moment ago.
+-- granted a moment ago. A server begins a new line of replication when it starts
+-- and when it is promoted; replicas have their master's.
 local function fence()
-  local serving = string.match(call('INFO', 'server'), 'run_id:(%x+)')
-  if serving == run then return end
-  run, epoch, promoted = serving, epoch + 1, true
+  local info = call('INFO', 'replication')
+  if line ~= '' and string.find(info, 'master_replid:' .. line, 1, true) then return end
+  line = string.match(info, 'master_replid:(%x+)')
+  call('HSET', C, 'line', line)
+  call('HINCRBY', C, 'epoch', 1)
   token = math.max(token, us) + SKEW
 end
 
@@ -142,15 +147,17 @@ end
 -- left out when they say nothing.
 local function record(e, what, before, why, by)
   local args = {
-    EV, 'MINID', '~', int(now - EVENTS), '*', 'h', what .. ' ' .. before .. ' ' .. int(now) .. ' ' .. e.id,
-    's', e.s, 'm', e.m, 'b', e.b, 'd', e.d,
+    EV, 'MINID', '~', int(now - EVENTS), '*',
+    'h', string.format('%s %d %d %s\n%s\n%s', what, before, now, e.id, e.s, e.m), 'b', e.b, 'd', e.d,
   }
-  for name, text in pairs({ w = why or '', u = by or '', y = e.y }) do
-    if text ~= '' then
-      args[#args + 1] = name
-      args[#args + 1] = text
-    end
+  local function add(name, text)
+    if not text or text == '' then return end
+    args[#args + 1] = name
+    args[#args + 1] = text
   end
+  add('w', why)
+  add('u', by)
+  add('y', e.y)
   call('XADD', unpack(args))
 end
 
@@ -163,9 +170,16 @@ local function view(e) return { e.id, e.s, e.m, e.b, e.d, e.y } end
 -- x: exclusive holders, n: distinct owners, =<owner>: holds of that owner. No
 -- two holders ever conflict, so either all are shared or all have one owner.
 
+local gates = {} -- by key: the last one that was read, while it stands
+
 local function gate(key, owner)
-  local v = call('HMGET', P .. 'h:' .. key, 'x', 'n', '=' .. owner)
-  return tonumber(v[1]) or 0, tonumber(v[2]) or 0, tonumber(v[3]) or 0
+  local g = gates[key]
+  if not g or g.owner ~= owner then
+    local v = call('HMGET', P .. 'h:' .. key, 'x', 'n', '=' .. owner)
+    g = { owner = owner, exclusive = tonumber(v[1]) or 0, owners = tonumber(v[2]) or 0, own = tonumber(v[3]) or 0 }
+    gates[key] = g
+  end
+  return g.exclusive, g.owners, g.own
 end
 
 -- taken: a holder or an offer conflicts with a request of owner for the key.
@@ -185,6 +199,7 @@ end
 -- passed: a request of another owner that conflicts waits ahead of e.
 local function passed(e, key)
   local rivals = P .. (e.modes[key] == 's' and 'e:' or 'q:') .. key
+  if call('EXISTS', rivals) == 0 then return false end -- a quarter of what ZRANGE costs
   local i = 0
   while true do
     local w = call('ZRANGE', rivals, i, i, 'WITHSCORES')
@@ -209,7 +224,8 @@ local function seize(e)
     if own == 0 then owners = owners + 1 end
     if e.modes[key] == 'x' then exclusive = exclusive + 1 end
     call('HSET', P .. 'h:' .. key, e.id, e.modes[key], 'x', exclusive, 'n', owners, '=' .. e.owner, own + 1)
-    if owners == 1 and own == 0 and e.state ~= QUEUED then call('ZADD', K, 0, key) end
+    gates[key] = nil
+    if owners == 1 and own == 0 and e.state ~= QUEUED then call('ZADD', K, '0', key) end
   end
 end
 
@@ -219,7 +235,7 @@ local function enqueue(e)
   for _, key in ipairs(e.keys) do
     call('ZADD', P .. 'q:' .. key, score, e.id)
     if e.modes[key] == 'x' then call('ZADD', P .. 'e:' .. key, score, e.id) end
-    call('ZADD', K, 0, key)
+    call('ZADD', K, '0', key)
   end
   call('ZADD', P .. 'w:' .. e.priority, int(e.requested), e.id)
 end
@@ -230,7 +246,7 @@ end
 -- counts the held locks of each subject.
 
 local function enter(e)
-  call('ZADD', L, 0, e.id)
+  call('ZADD', L, '0', e.id)
   call('SADD', P .. 'o:' .. e.owner, e.id)
 end
 
@@ -275,6 +291,7 @@ local function make_machine()
     for _, key in ipairs(e.keys) do
       local h = P .. 'h:' .. key
       local exclusive, owners, own = gate(key, e.owner)
+      gates[key] = nil
       if owners == 1 and own == 1 then
         call('DEL', h)
         if call('EXISTS', P .. 'q:' .. key) == 0 then call('ZREM', K, key) end
@@ -320,7 +337,7 @@ local function make_machine()
     vacate(e)
     call('ZREM', L, e.id)
     call('SREM', P .. 'o:' .. e.owner, e.id)
-    call('ZADD', Z, 0, e.id)
+    call('ZADD', Z, '0', e.id)
     e.state, e.ended = state, now
     e.offer_until, e.attended, e.alive_until = 0, '0', 0
     if e.amended then
@@ -485,20 +502,16 @@ local function machine()
   return made
 end
 
--- sweep does what is due, at most limit, and answers how much it did.
-local function sweep(limit)
-  local due = call('ZRANGE', X, 0, 0, 'WITHSCORES')[2]
-  if not due then return 0 end
-  due = tonumber(due)
-  if due <= now then return machine().sweep(limit) end
-  if not soonest or due < soonest then soonest = due end
-  return 0
+-- sweep does what is due and answers how much it did.
+local function sweep()
+  if not call('ZRANGEBYSCORE', X, '-inf', int(now), 'LIMIT', '0', '1')[1] then return 0 end
+  return machine().sweep(SWEEP)
 end
 
 -- begin starts every script that changes requests; false: not registered.
 local function begin()
   if not open() then return false end
-  sweep(SWEEP)
+  sweep()
   return true
 end
 
@@ -506,12 +519,12 @@ end
 -- nobody reads what is over.
 local function peek()
   if not open() then return false end
-  if sweep(SWEEP) > 0 then close() end
+  if sweep() > 0 then close() end
   return true
 end
 
 -- reply ends a script that changed something. Its second element is how many
--- ms until something is due, -1 never.
+-- ms until something is due that this step has to do with, -1 never.
 local function reply(code, ...)
   close()
   return { code, soonest and math.max(soonest - now, 0) or -1, ... }

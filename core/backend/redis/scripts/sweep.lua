@@ -2,9 +2,9 @@
 --
 -- KEYS  1  the namespace's clock, lg:{ns}:c
 -- ARGV  1  requests to sweep at most
--- Reply {ok, due}; unregistered
+-- Reply {ok, due}; unregistered. due: of the whole namespace
 if CLUSTER and moving() then return { 'moving', -1 } end
 if not open() then return { 'unregistered', -1 } end
-sweep(tonumber(ARGV[1]))
+machine().sweep(tonumber(ARGV[1]))
 call('XTRIM', EV, 'MINID', '~', int(now - EVENTS))
 return reply('ok')
