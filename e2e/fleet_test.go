@@ -39,6 +39,7 @@ func startFleet(t *testing.T, n int, store string, args ...string) *fleet {
 	t.Helper()
 	f := &fleet{args: append([]string{
 		"--backend.url", store, "--backend.operation_timeout", "2s", "--rate_limit.per_subject", "off",
+		"--queue.poll_offer_timeout", "1s", // an offer to a caller that left lasts so long
 	}, args...)}
 	for range n {
 		address := freeAddress(t)

@@ -51,7 +51,7 @@ func TestGateways_anyServesAnyLock(t *testing.T) {
 // waiting is a caller that stands in line.
 type waiting struct {
 	key    string
-	queued wire.Lock      // as the gateway first answered
+	queued wire.Lock       // as the gateway first answered
 	ended  chan *wire.Lock // closed without a lock when the call broke
 }
 

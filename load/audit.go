@@ -22,7 +22,7 @@ const (
 	abandonedLease  = time.Second
 	auditPatience   = time.Minute // for somebody to answer
 	auditPause      = 50 * time.Millisecond
-	unrulyEach      = 20 // one round in so many is duplicated, and one abandoned
+	unrulyEach      = 100 // one round in so many is duplicated, and one abandoned
 )
 
 // Audit is a load whose clients contend for few keys at any of several gateways
