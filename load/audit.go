@@ -75,7 +75,7 @@ func (a *Audit) Run(ctx context.Context) Report {
 func (a *Audit) round(ctx context.Context) {
 	r, key := a.request(), rand.Text()
 	newest, asked := a.ledger.newestToken(r.Namespace), time.Now()
-	switch random.IntN(unrulyEach) {
+	switch chance(unrulyEach) {
 	case 0:
 		a.abandon(ctx, r, key)
 		return
@@ -87,7 +87,7 @@ func (a *Audit) round(ctx context.Context) {
 		return
 	}
 	a.ledger.grant(r, g, newest, asked)
-	if random.IntN(2) == 0 {
+	if chance(2) == 0 {
 		a.confirmed(ctx, "verify", g, func(t *Target) error { return t.verify(ctx, g) })
 	}
 	a.ledger.giveBack(r, g.ID)
@@ -97,12 +97,12 @@ func (a *Audit) round(ctx context.Context) {
 // request wants one key, or sometimes two.
 func (a *Audit) request() *wire.AcquireRequest {
 	r := &wire.AcquireRequest{
-		Namespace: a.namespaces[random.IntN(len(a.namespaces))], Owner: "audit:" + rand.Text(),
+		Namespace: a.namespaces[chance(len(a.namespaces))], Owner: "audit:" + rand.Text(),
 		TTL: wire.Duration(auditLease), Wait: wire.Duration(auditWait),
 	}
-	first := random.IntN(auditKeys)
+	first := chance(auditKeys)
 	r.Resources = []wire.Resource{{Key: fmt.Sprintf("key/%d", first)}}
-	if random.IntN(4) == 0 {
+	if chance(4) == 0 {
 		r.Resources = append(r.Resources, wire.Resource{Key: fmt.Sprintf("key/%d", (first+1)%auditKeys)})
 	}
 	return r
@@ -112,14 +112,14 @@ func (a *Audit) request() *wire.AcquireRequest {
 // the queue with its wait.
 func (a *Audit) abandon(ctx context.Context, r *wire.AcquireRequest, key string) {
 	r.TTL, r.Wait = wire.Duration(abandonedLease), wire.Duration(abandonedLease)
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(random.IntN(20))*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(chance(20))*time.Millisecond)
 	defer cancel()
 	_, _ = a.any().ask(ctx, r, key, auditCall)
 }
 
 // obtain asks until the request is held, and answers false when it has ended otherwise.
 func (a *Audit) obtain(ctx context.Context, r *wire.AcquireRequest, key string) (grant, bool) {
-	for start := random.IntN(len(a.targets)); ; start++ {
+	for start := chance(len(a.targets)); ; start++ {
 		var g grant
 		err := a.persist(ctx, start, func(ctx context.Context, t *Target) (err error) {
 			g, err = t.ask(ctx, r, key, auditCall)
@@ -142,7 +142,7 @@ func (a *Audit) obtain(ctx context.Context, r *wire.AcquireRequest, key string) 
 
 // confirmed makes a call that its lock's holder is entitled to.
 func (a *Audit) confirmed(ctx context.Context, what string, g grant, do func(*Target) error) {
-	err := a.persist(ctx, random.IntN(len(a.targets)), func(_ context.Context, t *Target) error { return do(t) })
+	err := a.persist(ctx, chance(len(a.targets)), func(_ context.Context, t *Target) error { return do(t) })
 	var said *refusal
 	switch {
 	case err == nil:
@@ -174,4 +174,7 @@ func (a *Audit) persist(ctx context.Context, start int, do func(context.Context,
 	}
 }
 
-func (a *Audit) any() *Target { return a.targets[random.IntN(len(a.targets))] }
+func (a *Audit) any() *Target { return a.targets[chance(len(a.targets))] }
+
+// chance is a number from 0 to n-1.
+func chance(n int) int { return random.IntN(n) } //nolint:gosec // a load, not a secret
