@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,7 +105,16 @@ func TestRedis_sentinelFailsOverReplicated(t *testing.T) {
 	set := redistest.StartSentinel(t, 1)
 	a := startFleet(t, 2, set.URL(), "--backend.durability", "replicated").startAudit(t)
 	set.Master.Kill()
-	eventually(t, auditWithin, func() error { return isMaster(t, set.Replicas[0]) })
+	for _, watch := range set.Sentinels { // a killed master without files must not be taken for the master again
+		c := watch.Client()
+		eventually(t, auditWithin, func() error {
+			at, err := c.Do(t.Context(), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", redistest.MasterName).StringSlice()
+			if err == nil && net.JoinHostPort(at[0], at[1]) != set.Replicas[0].Addr {
+				err = fmt.Errorf("the master is still %s", at)
+			}
+			return err
+		})
+	}
 	set.Master.Restart()
 	a.moves(t)
 	a.end(t)
@@ -168,18 +178,19 @@ func shardOf(t *testing.T, nodes *redistest.Cluster, key string) (master, replic
 	c := nodes.Nodes[0].Client()
 	slot, err := c.ClusterKeySlot(t.Context(), key).Result()
 	require.NoError(t, err)
-	ranges, err := c.ClusterSlots(t.Context()).Result() //nolint:staticcheck // Redis 6.2 knows no CLUSTER SHARDS
-	require.NoError(t, err)
 	byAddr := make(map[string]*redistest.Server)
 	for _, s := range nodes.Nodes {
 		byAddr[s.Addr] = s
 	}
-	for _, r := range ranges {
-		if int64(r.Start) <= slot && slot <= int64(r.End) {
-			require.Len(t, r.Nodes, 2)
-			return byAddr[r.Nodes[0].Addr], byAddr[r.Nodes[1].Addr]
+	eventually(t, auditWithin, func() error {
+		ranges, err := c.ClusterSlots(t.Context()).Result() //nolint:staticcheck // Redis 6.2 knows no CLUSTER SHARDS
+		for _, r := range ranges {
+			if int64(r.Start) <= slot && slot <= int64(r.End) && len(r.Nodes) == 2 {
+				master, replica = byAddr[r.Nodes[0].Addr], byAddr[r.Nodes[1].Addr]
+				return nil
+			}
 		}
-	}
-	t.Fatalf("nobody has slot %d", slot)
-	return nil, nil
+		return errors.Join(err, fmt.Errorf("slot %d has no master with a replica", slot))
+	})
+	return master, replica
 }
