@@ -12,7 +12,7 @@ ARCHCHECK := .bin/archcheck
 
 .PHONY: help
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
 
 .PHONY: run
 run: ## serve on loopback with the defaults
@@ -25,6 +25,14 @@ build: ## build every command into bin/
 .PHONY: test
 test: packages ## run every test with the race detector
 	go test -race -timeout 20m ./...
+
+.PHONY: chaos
+chaos: packages ## break gateways, Redis and the network under load, the long form
+	LOCKGATE_CHAOS=long go test -timeout 60m -v -run 'TestRedis_|TestGateways_|TestLinearizable_|TestTrial_|TestKill_' ./e2e
+
+.PHONY: chaos-trial
+chaos-trial: packages ## print what an operator sees when a cluster and Sentinel fail over under load
+	LOCKGATE_CHAOS=long go test -timeout 10m -v -run 'TestTrial_' ./e2e
 
 .PHONY: lint
 lint: tools ## check format, lint rules and shape

@@ -43,8 +43,29 @@ type grant struct {
 	Token int64  `json:"token"` // 0 until held
 }
 
+// refusal is an answer that is an error.
+type refusal struct {
+	call   string
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s: %d %s: %s", r.call, r.status, http.StatusText(r.status), r.text)
+}
+
+// again reports whether another try, or another gateway, may do better.
+func (r *refusal) again() bool {
+	return r.status == http.StatusTooManyRequests || r.status >= http.StatusInternalServerError
+}
+
 // acquire asks for a lock; hold is how long the call may stay open.
 func (t *Target) acquire(ctx context.Context, body *wire.AcquireRequest, hold time.Duration) (grant, error) {
+	return t.ask(ctx, body, "", hold)
+}
+
+// ask is acquire with an idempotency key, unless that is empty.
+func (t *Target) ask(ctx context.Context, body *wire.AcquireRequest, key string, hold time.Duration) (grant, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return grant{}, err
@@ -54,6 +75,9 @@ func (t *Target) acquire(ctx context.Context, body *wire.AcquireRequest, hold ti
 		return grant{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		req.Header.Set(wire.HeaderIdempotencyKey, key)
+	}
 	if hold > 0 {
 		req.Header.Set("Prefer", "wait="+strconv.Itoa(int(hold.Seconds())))
 	}
@@ -79,6 +103,21 @@ func (t *Target) release(ctx context.Context, g grant) error {
 	return err
 }
 
+// verify asks whether a grant's token still holds.
+func (t *Target) verify(ctx context.Context, g grant) error {
+	data, err := json.Marshal(wire.TokenRequest{Token: g.Token})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.base+"/v1/locks/"+url.PathEscape(g.ID)+"/verify", bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	_, err = t.do(req)
+	return err
+}
+
 func (t *Target) do(req *http.Request) (grant, error) {
 	if t.token != "" {
 		req.Header.Set("Authorization", "Bearer "+t.token)
@@ -93,7 +132,7 @@ func (t *Target) do(req *http.Request) (grant, error) {
 		return grant{}, err
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		return grant{}, fmt.Errorf("%s %s: %s: %s", req.Method, req.URL.Path, resp.Status, bytes.TrimSpace(data))
+		return grant{}, &refusal{call: req.Method + " " + req.URL.Path, status: resp.StatusCode, text: string(bytes.TrimSpace(data))}
 	}
 	var g grant
 	if err := json.Unmarshal(data, &g); err != nil {

@@ -38,7 +38,8 @@ func newBench() *cobra.Command {
 			"are a commit each, and to appends with one fsync each; for a Redis store to SETNX and DEL without HTTP.\n\n" +
 			"Scenarios: pairs (acquire and release, no contention), handoff (all clients contend for one key, on\n" +
 			"Redis through two gateways; prints also how long the key was free between two of them),\n" +
-			"hold (acquire --locks locks and keep them; prints the memory of the gateway that bench started).",
+			"hold (acquire --locks locks and keep them; prints the memory of the gateway that bench started), audit (contend\n" +
+			"at all gateways of --url, repeat what got no answer, and report every lock that was lost or granted twice).",
 		Example: "  gateway bench --floor\n  gateway bench --backend file: --clients 64 --floor\n  gateway bench --scenario handoff --url http://127.0.0.1:7480",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -47,10 +48,10 @@ func newBench() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.url, "url", "", "a running gateway; empty: start one")
+	f.StringVar(&o.url, "url", "", "a running gateway, for audit several with commas; empty: start one")
 	f.StringVar(&o.token, "token", os.Getenv("LOCKGATE_TOKEN"), "bearer token for it")
 	f.StringVar(&o.backend, "backend", "memory:", "store of the gateway that is started: memory:, file:, or a URL of Redis")
-	f.StringVar(&o.scenario, "scenario", "pairs", "pairs, handoff or hold")
+	f.StringVar(&o.scenario, "scenario", "pairs", "pairs, handoff, hold or audit")
 	f.BoolVar(&o.floor, "floor", false, "measure the floor in the same run")
 	f.IntVar(&o.run.Clients, "clients", 16, "concurrent clients")
 	f.DurationVar(&o.run.Duration, "duration", 5*time.Second, "how long each measurement runs")
@@ -67,6 +68,9 @@ func (o *benchOptions) bench(ctx context.Context) error {
 	if o.run.Clients < 1 || o.run.Duration <= 0 || o.locks < 1 {
 		return errors.New("clients, duration and locks must be larger than 0")
 	}
+	if o.scenario == "audit" {
+		return o.audit(ctx)
+	}
 	target, own, err := o.gateway(ctx, dir)
 	if err != nil {
 		return err
@@ -81,7 +85,7 @@ func (o *benchOptions) bench(ctx context.Context) error {
 	case "hold":
 		return o.hold(ctx, target, own)
 	}
-	return fmt.Errorf("there is no scenario %q: use pairs, handoff or hold", o.scenario)
+	return fmt.Errorf("there is no scenario %q: use pairs, handoff, hold or audit", o.scenario)
 }
 
 // gateway is the target: the one that was named, or one of our own.

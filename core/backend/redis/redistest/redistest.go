@@ -357,8 +357,9 @@ func (c *Cluster) MoveSlot(tb testing.TB, key string) {
 		require.NoError(tb, source.Migrate(ctx, host, port, keys[0], 0, patience).Err())
 	}
 	require.NoError(tb, target.Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
-	for _, s := range c.Nodes {
-		require.NoError(tb, s.Client().Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
+	for _, r := range ranges { // replicas learn it from their masters
+		master := c.at(r.Nodes[0].Addr)
+		require.NoError(tb, master.Client().Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", ids[1]).Err())
 	}
 }
 
