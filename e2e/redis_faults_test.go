@@ -16,6 +16,7 @@ import (
 
 // TestRedis_killedGateways kills gateways in turn under load.
 func TestRedis_killedGateways(t *testing.T) {
+	chaos(t)
 	server := redistest.Start(t)
 	f := startFleet(t, 3, server.URL())
 	a := f.startAudit(t)
@@ -31,6 +32,7 @@ func TestRedis_killedGateways(t *testing.T) {
 // TestRedis_killedWithAOF: with appendfsync always, what was acknowledged is there
 // after kill -9.
 func TestRedis_killedWithAOF(t *testing.T) {
+	chaos(t)
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	a := startFleet(t, 2, server.URL()).startAudit(t)
 	for range rounds(2, 20) {
@@ -44,6 +46,7 @@ func TestRedis_killedWithAOF(t *testing.T) {
 // TestRedis_killedWithoutAOF: everything is forgotten, so locks are lost; tokens
 // grow all the same, and callers that wait get their locks.
 func TestRedis_killedWithoutAOF(t *testing.T) {
+	chaos(t)
 	server := redistest.Start(t)
 	f := startFleet(t, 2, server.URL())
 	before, err := f.client(t, 0).Acquire(t.Context(), lockOf("forgotten", "first", 0))
@@ -64,6 +67,7 @@ func TestRedis_killedWithoutAOF(t *testing.T) {
 
 // TestRedis_stopped stops the server as a hypervisor does; callers wait it out.
 func TestRedis_stopped(t *testing.T) {
+	chaos(t)
 	server := redistest.Start(t)
 	a := startFleet(t, 2, server.URL()).startAudit(t)
 	for i := range rounds(2, 10) {
@@ -78,6 +82,7 @@ func TestRedis_stopped(t *testing.T) {
 
 // TestRedis_scriptsFlushed: SCRIPT FLUSH in the middle of the load changes nothing.
 func TestRedis_scriptsFlushed(t *testing.T) {
+	chaos(t)
 	server := redistest.Start(t)
 	a := startFleet(t, 2, server.URL()).startAudit(t)
 	c := server.Client()
@@ -91,6 +96,7 @@ func TestRedis_scriptsFlushed(t *testing.T) {
 // TestRedis_sentinelFailsOver kills the master under load. With durability fast a
 // failover may lose what the replica had not got yet: tokens tell.
 func TestRedis_sentinelFailsOver(t *testing.T) {
+	chaos(t)
 	set := redistest.StartSentinel(t, 1)
 	a := startFleet(t, 2, set.URL()).startAudit(t)
 	set.Master.Kill()
@@ -102,6 +108,7 @@ func TestRedis_sentinelFailsOver(t *testing.T) {
 // was acknowledged is lost. Locks are granted again when the killed master is back
 // as the replica of the new one.
 func TestRedis_sentinelFailsOverReplicated(t *testing.T) {
+	chaos(t)
 	set := redistest.StartSentinel(t, 1)
 	a := startFleet(t, 2, set.URL(), "--backend.durability", "replicated").startAudit(t)
 	set.Master.Kill()
@@ -123,6 +130,7 @@ func TestRedis_sentinelFailsOverReplicated(t *testing.T) {
 // TestRedis_clusterFailsOver: a master is told to hand over, then one is killed,
 // under load with durability replicated: nothing acknowledged is lost.
 func TestRedis_clusterFailsOver(t *testing.T) {
+	chaos(t)
 	nodes := redistest.StartCluster(t, 3, 1)
 	f := startFleet(t, 2, nodes.URL(), "--backend.durability", "replicated")
 	a := f.startAudit(t)
@@ -143,6 +151,7 @@ func TestRedis_clusterFailsOver(t *testing.T) {
 
 // TestRedis_clusterSlotMoves moves the slot of a namespace under load.
 func TestRedis_clusterSlotMoves(t *testing.T) {
+	chaos(t)
 	nodes := redistest.StartCluster(t, 3, 0)
 	a := startFleet(t, 2, nodes.URL()).startAudit(t)
 	for i := range rounds(3, 30) {

@@ -16,6 +16,7 @@ import (
 // TestRedis_networkFaults puts a proxy between one of two gateways and Redis and
 // breaks the connections in every way it knows.
 func TestRedis_networkFaults(t *testing.T) {
+	chaos(t)
 	for name, toxics := range map[string][]string{
 		"latency":         {`{"type":"latency","stream":"downstream","attributes":{"latency":100,"jitter":50}}`},
 		"reset":           {`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":20}}`},

@@ -55,6 +55,8 @@ func kindOf(code string) (status int, title string) {
 		return http.StatusTooManyRequests, "Too many calls"
 	case wire.CodeQueueFull:
 		return http.StatusTooManyRequests, "The queue is full"
+	case wire.CodeNotImplemented:
+		return http.StatusNotImplemented, "Not served by this gateway"
 	case wire.CodeUnavailable:
 		return http.StatusServiceUnavailable, "Unavailable"
 	case wire.CodePolicyError:
@@ -153,6 +155,8 @@ func named(err error) *wire.Problem {
 		return &wire.Problem{Code: wire.CodeDenied, Detail: lock.ErrNotYours.Error()}
 	case errors.Is(err, lock.ErrLocked):
 		return &wire.Problem{Code: wire.CodeLocked}
+	case errors.Is(err, errors.ErrUnsupported):
+		return &wire.Problem{Code: wire.CodeNotImplemented, Detail: "the store of this gateway does not look for deadlocks: a file or memory does"}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailableProblem(&lock.UnavailableError{RetryAfter: time.Second})
 	}

@@ -103,7 +103,9 @@ func (o *Orchestrator) park(ctx context.Context, p *parking, l *lock.Lock, until
 		return left, open, err
 	case <-ctx.Done():
 		// The caller is gone; it may come back within the grace, here or at another gateway.
-		err := o.attend(context.WithoutCancel(ctx), lock.Attendee{Place: o.queue.WaiterGrace}, l.ID)
+		// Until then its offers are as short as an open call's: the next waiter must not
+		// stand behind somebody who left.
+		err := o.attend(context.WithoutCancel(ctx), lock.Attendee{Attended: true, Place: o.queue.WaiterGrace}, l.ID)
 		return *l, false, errors.Join(ctx.Err(), err)
 	}
 }

@@ -12,12 +12,10 @@ import (
 // Graph implements orchestrator.Tangle: errors.ErrUnsupported, and no outcome of
 // this store asks for a search, so waits of a deadlock time out.
 func (s *Store) Graph(context.Context, lock.GraphQuery) (deadlock.Snapshot, error) {
-	return deadlock.Snapshot{}, unsupported()
+	return deadlock.Snapshot{}, errUnsupported
 }
 
 // Deadlocks implements orchestrator.Tangle: errors.ErrUnsupported.
-func (s *Store) Deadlocks(context.Context) ([]lock.Deadlock, error) { return nil, unsupported() }
+func (s *Store) Deadlocks(context.Context) ([]lock.Deadlock, error) { return nil, errUnsupported }
 
-func unsupported() error {
-	return fmt.Errorf("the Redis store does not look for deadlocks: %w", errors.ErrUnsupported)
-}
+var errUnsupported = fmt.Errorf("the Redis store does not look for deadlocks: %w", errors.ErrUnsupported)

@@ -84,7 +84,7 @@ func (s *Store) taskOf(step lock.Step) *task {
 	case *lock.Attend:
 		s.planAttend(t, st)
 	default:
-		t.err = fmt.Errorf("the store of Redis does not know step %s", step.Name())
+		t.err = fmt.Errorf("%s: %w", step.Name(), errUnsupported)
 	}
 	return t
 }
@@ -99,6 +99,10 @@ func renewal(ttl time.Duration) int64 {
 
 func (s *Store) planAcquire(t *task, st *lock.Acquire) {
 	if t.err = fault(&st.Lock, true); t.err != nil {
+		return
+	}
+	if st.RetryOf != "" {
+		t.err = lock.Invalid("/retry_of", "names no victim: the Redis store does not look for deadlocks")
 		return
 	}
 	args, err := s.requestArgs(&st.Lock)
