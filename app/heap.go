@@ -12,10 +12,10 @@ import (
 // default, a heap of twice what lives, settles badly at both ends: an idle
 // gateway has so little that under load the collector runs all the time, and one
 // with 100,000 locks wastes as much again. So the collector is told to let the
-// heap grow to heapFloor, or by two fifths of what lives.
+// heap grow to heapFloor, or by a quarter of what lives.
 const (
 	heapFloor    = 64 << 20
-	leastPercent = 40
+	leastPercent = 25
 	mostPercent  = 800
 	heapLook     = time.Second
 )

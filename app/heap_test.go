@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCollectorPercent_aSmallHeapMayGrowToTheFlooraLargeOneByTwoFifths(t *testing.T) {
+func TestCollectorPercent_aSmallHeapMayGrowToTheFlooraLargeOneByAQuarter(t *testing.T) {
 	t.Parallel()
 	for live, percent := range map[uint64]int{
 		0:          mostPercent,
