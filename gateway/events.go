@@ -233,7 +233,7 @@ func known(t events.Type) bool {
 	switch t {
 	case events.LockAcquired, events.LockRenewed, events.LockReleased, events.LockExpired, events.LockRevoked,
 		events.LockOffered, events.LockDenied, events.LockFailed, events.LockTimeout, events.LockReprioritized,
-		events.QueuedRequest, events.QueueTimeout, events.Gap,
+		events.QueuedRequest, events.QueueTimeout, events.Gap, events.DeadlockDetected, events.DeadlockResolved,
 		events.PolicyReloaded, events.PolicyReloadFailed, events.ComponentChanged:
 		return true
 	}
