@@ -73,7 +73,7 @@ func dot(g *wire.Graph) string {
 			quotedDOT(n.Owner+"\nholds "+strconv.Itoa(n.Holds)+", waits "+strconv.Itoa(n.Waits)))
 	}
 	for _, e := range g.Edges {
-		style := map[string]string{"soft": "dashed", "declared": "dotted"}[e.Kind]
+		style := map[string]string{wire.EdgeSoft: "dashed", wire.EdgeDeclared: "dotted"}[e.Kind]
 		if style == "" {
 			style = "solid"
 		}

@@ -142,9 +142,9 @@ func gaveWay(p *wire.Problem) string {
 			b.WriteString(", ")
 		}
 		switch e.Kind {
-		case "hard":
+		case wire.EdgeHard:
 			_, _ = fmt.Fprintf(&b, "%s waits for %q held by %s", e.Owner, e.Resource, e.WaitsFor)
-		case "soft":
+		case wire.EdgeSoft:
 			_, _ = fmt.Fprintf(&b, "%s waits for %q behind %s", e.Owner, e.Resource, e.WaitsFor)
 		default:
 			_, _ = fmt.Fprintf(&b, "%s waits for %s", e.Owner, e.WaitsFor)

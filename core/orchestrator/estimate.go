@@ -22,8 +22,6 @@ const (
 	holdWeight   = 8      // a new hold time counts one part in this many
 )
 
-func newHoldTimes() *holdTimes { return &holdTimes{byKey: make(map[string]time.Duration)} }
-
 func (h *holdTimes) observe(l *lock.Lock, held time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,7 +54,7 @@ func smooth(mean, next time.Duration) time.Duration {
 // Estimate is the expected rest of a wait at a place in the queue of a resource,
 // from the hold times seen by this gateway; false while there were none.
 func (o *Orchestrator) Estimate(ns lock.Namespace, key lock.Key, position int) (time.Duration, bool) {
-	h := o.holds
+	h := &o.holds
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	mean, ok := h.byKey[place(ns, key)]

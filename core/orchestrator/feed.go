@@ -48,7 +48,7 @@ func (o *Orchestrator) follow(ctx context.Context, e *events.Event) {
 		return
 	}
 	o.waiters.tell(&e.Lock)
-	o.resolver.lessons.follow(e)
+	o.sweeper.lessons.follow(e)
 	o.sweeper.follow(e)
 	if e.Before == lock.Held && !e.Lock.State.Live() {
 		held := e.Lock.EndedAt.Sub(e.Lock.AcquiredAt)

@@ -41,9 +41,8 @@ type Orchestrator struct {
 	admission *admission
 	guard     *guard
 	waiters   *waiters
-	holds     *holdTimes
-	resolver  *resolver
-	sweeper   *sweeper
+	holds     holdTimes
+	sweeper   *sweeper // with the resolver of what steps are answered
 	ids       *lock.IDs
 
 	drain   sync.Once
@@ -72,14 +71,13 @@ func New(cfg Config, queue QueueConfig, o Options) (*Orchestrator, error) {
 	built := &Orchestrator{
 		cfg: cfg, queue: queue, store: store, policy: o.Policy, log: o.Logger, tracer: o.Tracer,
 		metrics: m, admission: a, guard: newGuard(o.Store, o.OperationTimeout, o.Logger, m),
-		waiters: newWaiters(m), holds: newHoldTimes(), ids: lock.NewIDs(),
+		waiters: newWaiters(m), holds: holdTimes{byKey: make(map[string]time.Duration)}, ids: lock.NewIDs(),
 		drained: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	built.resolver = &resolver{
+	built.sweeper = newSweeper(&resolver{
 		cfg: o.Deadlock, detector: detector, flood: deadlock.NewFlood(&o.Deadlock), lessons: newLessons(detector.Learn),
 		store: store, submit: built.submit, metrics: newDeadlockMetrics(o.Registerer), tracer: o.Tracer, log: o.Logger,
-	}
-	built.sweeper = newSweeper(built.resolver)
+	})
 	return built, nil
 }
 

@@ -60,7 +60,7 @@ func (o *Orchestrator) Declare(ctx context.Context, c *lock.Caller, r *WaitReque
 	if err != nil {
 		return lock.Wait{}, err
 	}
-	done := o.resolver.untangle(ctx, &occasion{from: out.SearchFrom, at: out.At, closer: w.ID})
+	done := o.sweeper.untangle(ctx, &occasion{from: out.SearchFrom, at: out.At, closer: w.ID})
 	if cycle, refused := done.withdrawn[w.ID]; refused {
 		return lock.Wait{}, &lock.DeadlockError{Cycle: cycle}
 	}
@@ -81,14 +81,14 @@ func (o *Orchestrator) Withdraw(ctx context.Context, c *lock.Caller, id lock.ID)
 // untangle searches when a step says that it can have closed a cycle, and
 // answers how the request stands then.
 func (o *Orchestrator) untangle(ctx context.Context, l *lock.Lock, out lock.Outcome) (lock.Outcome, error) {
-	if len(out.SearchFrom) == 0 || o.resolver.cfg.Mode == deadlock.Off {
+	if len(out.SearchFrom) == 0 || o.sweeper.cfg.Mode == deadlock.Off {
 		return out, nil
 	}
-	done := o.resolver.untangle(ctx, &occasion{from: out.SearchFrom, at: out.At, closer: out.Lock.ID})
+	done := o.sweeper.untangle(ctx, &occasion{from: out.SearchFrom, at: out.At, closer: out.Lock.ID})
 	if done.resolved == 0 {
 		return out, nil
 	}
-	o.resolver.flood.Closed(l.Owner, time.Now())
+	o.sweeper.flood.Closed(l.Owner, time.Now())
 	now, err := o.store.Get(ctx, out.Lock.ID)
 	if err != nil {
 		return out, err
@@ -99,10 +99,10 @@ func (o *Orchestrator) untangle(ctx context.Context, l *lock.Lock, out lock.Outc
 
 // floodgate refuses an owner that closed too many deadlocks.
 func (o *Orchestrator) floodgate(owner lock.Owner) error {
-	after := o.resolver.flood.RetryAfter(owner, time.Now())
+	after := o.sweeper.flood.RetryAfter(owner, time.Now())
 	if after == 0 {
 		return nil
 	}
-	o.resolver.metrics.flooded.Inc()
+	o.sweeper.metrics.flooded.Inc()
 	return &lock.FloodError{Owner: owner, RetryAfter: after}
 }

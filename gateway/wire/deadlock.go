@@ -105,3 +105,10 @@ type Wait struct {
 	Declared  Time   `json:"declared_at"`
 	Until     Time   `json:"until"`
 }
+
+// The kinds of edges of the wait-for graph.
+const (
+	EdgeHard     = "hard"     // to whoever holds or was offered the resource
+	EdgeSoft     = "soft"     // to whoever waits for it ahead in the queue
+	EdgeDeclared = "declared" // to whoever was said to be waited for
+)
