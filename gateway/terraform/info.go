@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/lockgate/lockgate/core/lock"
+	"github.com/lockgate/lockgate/gateway"
 )
 
 // Info is Terraform's LockInfo. Members that later versions may add are passed
@@ -63,7 +64,7 @@ func decodeInfo(text []byte) (*Info, error) {
 		return nil, lock.Invalid("/ID", fault)
 	}
 	for _, text := range []*string{&info.Operation, &info.Info, &info.Who, &info.Version, &info.Path} {
-		*text = printable(*text)
+		*text = gateway.StripUserInfo(printable(*text))
 	}
 	return info, nil
 }

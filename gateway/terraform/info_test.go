@@ -54,3 +54,11 @@ func control(r rune) rune {
 	}
 	return ' '
 }
+
+func TestDecodeInfo_keepsNoCredentials(t *testing.T) {
+	t.Parallel()
+	info, err := terraform.DecodeInfo([]byte(`{"ID":"1","Info":"plan of https://bob:hunter2@git.example/x","Path":"http://ci:hunter2@state.example/vpc"}`))
+	require.NoError(t, err)
+	require.Equal(t, "plan of https://git.example/x", info.Info)
+	require.Equal(t, "http://state.example/vpc", info.Path)
+}
