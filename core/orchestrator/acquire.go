@@ -57,6 +57,9 @@ func (o *Orchestrator) decideAndEnqueue(ctx context.Context, c *lock.Caller, r *
 		return out, err
 	}
 	out, err = o.await(ctx, &parking{caller: c, waiter: w, hold: r.Hold, place: r.Place}, out)
+	if errors.Is(err, lock.ErrNotFound) { // a store that restarted empty: the caller's request is gone, and it may ask again
+		err = &lock.UnavailableError{RetryAfter: time.Second, Err: errors.New("the store has lost the request")}
+	}
 	return o.giveBack(ctx, r, out, err)
 }
 

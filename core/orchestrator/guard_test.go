@@ -77,6 +77,25 @@ func TestStore_aReadThatHangsHasADeadline(t *testing.T) {
 	})
 }
 
+// forgetful is a store that restarted empty: no read finds anything.
+type forgetful struct{ orchestrator.Store }
+
+func (forgetful) Get(context.Context, lock.ID) (lock.Lock, error) {
+	return lock.Lock{}, lock.ErrNotFound
+}
+
+func TestStore_thatLostAParkedRequestMakesItsCallerAskAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(s *setup) { s.wrap = func(s orchestrator.Store) orchestrator.Store { return forgetful{s} } }, func(r *rig) {
+		r.held("ann", want("pr:1", "a"))
+		q := waiting("pr:2", "a")
+		q.Hold = time.Second
+		_, err := r.Acquire(r.t.Context(), caller("bob"), q)
+		var away *lock.UnavailableError
+		require.ErrorAs(t, err, &away)
+	})
+}
+
 func TestStop_callsThatComeLaterAreToldSo(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(r *rig) {
