@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	_ "github.com/lockgate/lockgate/app" // the binaries are built by a process that go test does not see: a change of theirs must not find a cached result
 )
 
 // bin is the folder with the two binaries, built once by TestMain.

@@ -9,7 +9,7 @@ const maxLapses = 2
 
 // mostEnded bounds the ended requests that stay readable. Rules.Ended alone would
 // let a gateway that is busy for an hour remember millions.
-const mostEnded = 100_000
+const mostEnded = 20_000
 
 // table is the lock table in memory: a state machine without clock, disk or
 // goroutine. One goroutine owns it. What a step changes is also noted in
